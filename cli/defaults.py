@@ -91,6 +91,7 @@ SETTINGS: Mapping[str, Setting] = {
     "rpm": Setting(whole(1, 1_000_000), of_embedder=True),
     "tpm": Setting(whole(1, 1_000_000_000), of_embedder=True),
     "share_vectors": Setting(SWITCH, False, personal=True),
+    "warm": Setting(SWITCH, False, personal=True),
     "chunk_words": Setting(whole(20, 5000), config.CHUNK_WORDS),
     "overlap_words": Setting(whole(0, 2499)),
     "language": Setting(TEXT, config.LANGUAGE),

@@ -30,6 +30,7 @@ class Kept:
     models: "LoadedModels"
 
 
+WARM_PROVIDERS = {"local", "static"}  # embedders that a warm helper runs
 KEPT: ContextVar[Kept | None] = ContextVar("kept", default=None)  # set while a helper runs a command
 
 # Options of `vsearch index` that describe an index; one that exists keeps its own.
@@ -168,7 +169,7 @@ def embedder_opener(
         from vsearch_core.embed.open import open_embedder, recipient
         from vsearch_core.embed.remote.retry import RequestPolicy
 
-        if kept is not None and spec.provider not in {"local", "static"}:
+        if kept is not None and spec.provider not in WARM_PROVIDERS:
             raise InputError(spec.provider, "isn't run by a warm helper")
         chosen = choose(project, device=device, rpm=rpm, tpm=tpm)
         if spec.provider == "sentence-transformers" and device is None:

@@ -9,8 +9,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import typer
-
 from vsearch_core.errors import StorageError
 from vsearch_core.printable import one_line as one_line  # noqa: PLC0414 - commands import both from here
 from vsearch_core.printable import printable as printable  # noqa: PLC0414
@@ -60,7 +58,9 @@ def emit_bytes(data: bytes | memoryview) -> None:
         # Python flushes stdout once more at exit: give it somewhere to write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            raise typer.Exit(0) from None
+            from typer import Exit  # not above: the client of a warm helper writes without it
+
+            raise Exit(0) from None
         reason = (error.strerror or str(error)).lower()
         raise StorageError("stdout", reason, "stdout-failed") from None
 

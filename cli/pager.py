@@ -4,11 +4,14 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
 from .output import collected, emit_bytes
 
+# Set while a warm helper runs a command: what shows paged text to the user, whose terminal the helper doesn't have.
+SHOW_ELSEWHERE: ContextVar[Callable[[bytes], None] | None] = ContextVar("show_elsewhere", default=None)
 _DEFAULT = "less"
 _LESS = "FRX"  # as git sets it: end if all fits, show colours, leave the text on the screen
 _ESCAPES = re.compile(r"\x1b\]8;;[^\x1b]*\x1b\\|\x1b\[[0-9;]*m")  # links and colours take no room
@@ -20,15 +23,23 @@ def paged() -> Iterator[None]:
 
     The pager is PAGER, or else less. None is used if PAGER is empty or "cat", or if the terminal is dumb.
     """
-    command = _pager()
-    if command is None:
+    if _pager() is None:
         yield
         return
     with collected() as parts:
         yield
     data = b"".join(parts)
-    if not (_is_longer_than_the_terminal(data.decode("utf-8", "replace")) and _show(command, data)):
+    if show := SHOW_ELSEWHERE.get():
+        show(data)
+    elif not show_in_pager(data):
         emit_bytes(data)
+
+
+def show_in_pager(data: bytes) -> bool:
+    """Show text in the pager if it is longer than the terminal, and wait. Return False if it still has to be shown."""
+    command = _pager()
+    is_long = command is not None and _is_longer_than_the_terminal(data.decode("utf-8", "replace"))
+    return is_long and command is not None and _show(command, data)
 
 
 def _pager() -> list[str] | None:

@@ -17,6 +17,7 @@ from .opening import interruptible, open_indexes, refuse_idle_address
 from .option_rules import refuse_idle_options
 from .output import complain, emit, say, to_json
 from .search_options import SearchArguments, grouped
+from .warm import start_if_wanted
 
 if TYPE_CHECKING:
     from vsearch_core import Index, JoinedIndexes, Results, SearchOptions, SearchRequest
@@ -158,7 +159,9 @@ def query(
             _say_what_had_no_effect(results, ef=ef, nprobe=nprobe)
             return render.show(results, index.root, arguments, min_confidence)
 
-        return _converse(answer, index.prepare(request)) if text == "-" else answer(request)
+        status = _converse(answer, index.prepare(request)) if text == "-" else answer(request)
+    start_if_wanted(folder)
+    return status
 
 
 def _has_terminal() -> bool:

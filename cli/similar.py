@@ -10,6 +10,7 @@ from .option_rules import refuse_idle_options
 from .output import say
 from .search_options import SearchArguments, grouped
 from .stdin_document import NAME_HELP, STDIN, read_document
+from .warm import start_if_wanted
 
 
 @grouped
@@ -43,4 +44,6 @@ def similar(
         open_indexes(folders, yes=yes, base_url=base_url, report=say, observer=observer) as index,
     ):
         results = index.similar(file, snippets=output == "text", **options)
-        return render.show(results, index.root, arguments)
+        status = render.show(results, index.root, arguments)
+    start_if_wanted(folder)
+    return status

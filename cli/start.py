@@ -31,7 +31,7 @@ def _answer_warm(words: list[str]) -> None:
         cwd = os.getcwd()
         index = _index_folder(words, cwd)
         terminals = "".join("t" if os.isatty(number) else "-" for number in range(3)).encode()
-        if index is None or b"t" in terminals[1:2]:
+        if index is None:
             return
         arguments = [os.fsencode(word) for word in words]
         answer = ask(
@@ -73,6 +73,11 @@ def _write(output: list[tuple[bytes, bytes]]) -> None:
     """Write the output as the command itself would, and end the process if stdout can't be written."""
     for kind, data in output:
         number, left = 2 if kind == b"2" else 1, data
+        if kind == b"p" and not _fits_terminal(data):
+            from .pager import show_in_pager
+
+            if show_in_pager(data):
+                continue
         try:
             while left:
                 left = left[os.write(number, left) :]
@@ -88,3 +93,12 @@ def _write(output: list[tuple[bytes, bytes]]) -> None:
 
             complain(describe(StorageError("stdout", (error.strerror or str(error)).lower(), "stdout-failed")))
             os._exit(2)
+
+
+def _fits_terminal(data: bytes) -> bool:
+    """Return True if the text surely takes fewer rows than the terminal has: no character is wider than its bytes."""
+    try:
+        columns, rows = os.get_terminal_size(1)
+    except OSError:
+        return False
+    return b"\t" not in data and data.count(b"\n") + len(data) // max(1, columns) < rows

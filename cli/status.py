@@ -13,6 +13,7 @@ from . import locate
 from .opening import open_index
 from .output import emit, one_line, plural, shown_path, size_text, to_json
 from .pager import paged
+from .warm import running_helper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,9 @@ def status(
     With --files, print one line for each file, with its state: indexed, partly (a part could not be read), pending
     (read, but not embedded yet), skipped (without text, or left out on purpose) or failed (could not be read).
     """
-    with open_index(locate.index_to_read(index_dir)) as index:
+    folder = locate.index_to_read(index_dir)
+    pid = running_helper(folder)
+    with open_index(folder) as index:
         if by_file and not as_json:
             return _print_files(index)
         states = [asdict(state) for state in index.files()] if by_file else None
@@ -43,9 +46,15 @@ def status(
     if as_json:
         tuned_values = None if tuned is None else asdict(tuned)
         more = {"index": str(found.index), "tuned": tuned_values, "feedback": verdicts, "by_file": states}
+        more["warm_helper"] = None if pid is None else {"pid": pid}
         emit(to_json({"schema": "vsearch.status/1", **asdict(found), **more}))
     else:
         lines = [*_lines(found), ("fusion", _fusion(tuned, verdicts))]
+        lines += (
+            []
+            if pid is None
+            else [("warm", f"a helper answers queries (process {pid}); end it with `vsearch warm --stop`")]
+        )
         emit("\n".join(f"{name:<9} {one_line(value)}" for name, value in lines))
     return 0
 

@@ -4,7 +4,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
@@ -15,8 +15,10 @@ import typer
 from vsearch_core.errors import InputError
 
 from . import locate
+from .defaults import choose
+from .environment import KEY_VARIABLES
 from .interrupts import INTERRUPT, raise_interrupt
-from .opening import KEPT, Kept, open_index
+from .opening import KEPT, WARM_PROVIDERS, Kept, open_index, provider_of
 from .output import PREPARING, complain, emit, say
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _IDLE_MOST = 7 * 86_400  # seconds
 _COMMANDS = ("query", "similar")
+# Python puts the working folder first on its path: nothing may be imported from there.
+_START = "import sys; sys.path[:] = [each for each in sys.path if each]; from vsearch_cli.start import main; main()"
 
 
 def warm(
@@ -38,7 +42,8 @@ def warm(
     """Keep the model and the index in memory, so that `query` and `similar` answer several times as fast.
 
     They find this helper by themselves, and print the same as without it. It ends by itself when the index or vsearch
-    is replaced; Ctrl-C or --stop ends it at once. Exit status: 0 ended, 1 --stop found no helper, 2 error.
+    is replaced; Ctrl-C or --stop ends it at once. With `vsearch config --user warm true`, a query starts it in the
+    background. Exit status: 0 ended, 1 --stop found no helper, 2 error.
     """
     from vsearch_core.serve import warm_client
     from vsearch_core.serve.warm_server import WarmServer
@@ -61,6 +66,34 @@ def warm(
         with suppress(KeyboardInterrupt):
             server.serve(listener)
     return 0
+
+
+def running_helper(index: Path) -> int | None:
+    """Return the process id of the helper of an index folder, or None if none runs."""
+    from vsearch_core.serve.warm_client import helper_pid
+
+    return helper_pid(os.fsencode(index), os.environb) if hasattr(os, "environb") else None
+
+
+def start_if_wanted(index: Path) -> None:
+    """Start a helper of the index in the background, if the user's settings want one and none runs."""
+    if KEPT.get() is not None or not choose(index, warm=None)["warm"] or not hasattr(os, "geteuid"):
+        return
+    if running_helper(index) is not None or provider_of(index) not in WARM_PROVIDERS:
+        return
+    import subprocess
+
+    keys = {name for names in KEY_VARIABLES.values() for name in names}
+    with suppress(OSError):
+        subprocess.Popen(
+            [sys.executable, "-c", _START, "warm", "--index", str(index)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={name: value for name, value in os.environ.items() if name not in keys},
+            start_new_session=True,
+        )
 
 
 def _code_folders() -> tuple[Path, Path]:
@@ -103,20 +136,22 @@ class _Commands:
 
     def run(self, request: "WarmRequest") -> "WarmAnswer | None":
         """Return the answer to a command line, or None if it fails or needs a process of its own."""
-        from vsearch_core.serve.warm_client import WarmAnswer
+        from vsearch_core.serve.warm_client import PAGED, WarmAnswer
 
         if request.words[0] not in _COMMANDS:
             return None
         with _as_client(request) as output:
-            status = copy_context().run(self._status, request.words)
+            status = copy_context().run(self._status, request.words, lambda data: output.append((PAGED, data)))
         if INTERRUPT.raised:  # and lost, in the middle of the command
             raise KeyboardInterrupt
         return WarmAnswer(status, output) if status in {0, 1} else None
 
-    def _status(self, words: tuple[str, ...]) -> int:
+    def _status(self, words: tuple[str, ...], show: Callable[[bytes], None]) -> int:
         from .main import GlobalOptions, run_app
+        from .pager import SHOW_ELSEWHERE
 
         KEPT.set(self._kept)
+        SHOW_ELSEWHERE.set(show)
         for readers in self._readers.values():
             readers.start_afresh()
         return run_app(lambda: self._app(words[0]), words, GlobalOptions())

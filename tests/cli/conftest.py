@@ -76,16 +76,16 @@ def indexed(vsearch: Vsearch, project: Path) -> Path:
 
 @pytest.fixture
 def on_a_terminal(vsearch: Vsearch) -> "Callable[..., tuple[int, str, str]]":
-    """Return a function that runs the command on two terminals, and returns (status, stdout, stderr)."""
+    """Return a function that runs a command on two terminals, and returns (status, stdout, stderr)."""
 
-    def run(*arguments: str | Path, cwd: Path, **environment: str) -> tuple[int, str, str]:
+    def run(*arguments: str | Path, cwd: Path, command: Vsearch = vsearch, **environment: str) -> tuple[int, str, str]:
         masters, slaves = zip(*(pty.openpty() for _ in range(2)), strict=True)
         for slave in slaves:
             termios.tcsetwinsize(slave, (24, 100))
         process = subprocess.Popen(
-            vsearch.command(*arguments),
+            command.command(*arguments),
             cwd=cwd,
-            env={**vsearch.environment, "PAGER": "", **environment},
+            env={**command.environment, "PAGER": "", **environment},
             stdin=subprocess.DEVNULL,
             stdout=slaves[0],
             stderr=slaves[1],

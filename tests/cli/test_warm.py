@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ TIMES = re.compile(rb'"took_ms": \{[^}]*\}|took [^\n]* ms')
 DOCUMENTS = {
     "pump.md": "# Pump\n\nThe pump lifts water from the well. Oil it twice a year.\n\n## Faults\n\nA dry pump is hot.",
     "bread.md": "# Bread\n\nBread needs flour, water, salt and time. The oven is hot.",
+    "parts.txt": "".join(f"Part {number} of the pump\n" for number in range(40)),
     "notes/fees.txt": "The late fee is due after three days. A fee of two pounds is charged.",
     "notes/böse \x1b[31m.md": "Ein Müller mahlt das Mehl für das Brot.",
     "same-1.md": "A ladder leans on the wall of the barn, and the cat sits on the ladder all day long.",
@@ -57,13 +58,16 @@ LEFT_TO_THE_COMMAND = [  # errors, help, queries from stdin, and files that have
 class WarmVsearch(Vsearch):
     """The command as `python -m vsearch_cli`, so that the entry point of this checkout runs."""
 
+    only_warm: bool = False
+
     def command(self, *arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "vsearch_cli", *map(str, arguments)]
+        start = ["-c", ONLY_WARM] if self.only_warm else ["-m", "vsearch_cli"]
+        return [sys.executable, *start, *map(str, arguments)]
 
     def warm(self, *arguments: str, cwd: Path, **environment: str) -> CommandResult | None:
         """Return the helper's answer, or None if the helper doesn't answer."""
         done = subprocess.run(
-            [sys.executable, "-c", ONLY_WARM, *arguments],
+            replace(self, only_warm=True).command(*arguments),
             cwd=cwd,
             env={**self.environment, **environment},
             input=b"",
@@ -125,6 +129,41 @@ def test_answers_are_those_of_the_command(cold: WarmVsearch, project: Path) -> N
         for command in LEFT_TO_THE_COMMAND:
             assert run(command, warm=True) is None, command
             assert run(command, warm=False) == expected[command], command
+
+
+@pytest.mark.parametrize("pager", ["head -n 3", "", "/no/such/pager"])
+def test_on_a_terminal_the_answer_is_coloured_and_paged_in_the_same_way(
+    cold: WarmVsearch, project: Path, on_a_terminal: Callable[..., tuple[int, str, str]], pager: str
+) -> None:
+    commands = [("query", "pump", "--full"), ("query", "pump", "-k", "1"), ("query", "pump", "--paths")]
+
+    def run(arguments: tuple[str, ...], *, only_warm: bool) -> tuple[int, str, str]:
+        command = replace(cold, only_warm=only_warm)
+        return on_a_terminal(*arguments, cwd=project, command=command, PAGER=pager, FORCE_HYPERLINK="1", LESS="")
+
+    expected = {arguments: run(arguments, only_warm=False) for arguments in commands}
+    assert "\x1b]8;;" in expected["query", "pump", "-k", "1"][1]
+    assert pager != "head -n 3" or expected["query", "pump", "--full"][1].count("\n") == 3
+    with cold.helper(project):
+        assert {arguments: run(arguments, only_warm=True) for arguments in commands} == expected
+
+
+def test_a_query_starts_a_helper_if_the_user_wants_it(cold: WarmVsearch, project: Path, tmp_path: Path) -> None:
+    home, runtime = {"HOME": str(tmp_path)}, {"XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    (tmp_path / "run").mkdir()
+    mine = replace(cold, environment={**cold.environment, **home, **runtime})
+    assert "can't be set for a project" in mine("config", "warm", "true", cwd=project).error
+    assert mine("config", "warm", "true", "--user", cwd=project).status == 0
+    keys = {"OPENAI_API_KEY": "a-secret"}
+    assert mine("query", "pump", cwd=project, **keys).status == 0
+    try:
+        wait_until(lambda: mine.warm("query", "pump", cwd=project) is not None, "the helper")
+        pid = mine("status", "--json", cwd=project).json["warm_helper"]["pid"]
+        assert b"a-secret" not in Path(f"/proc/{pid}/environ").read_bytes()
+        assert f"process {pid}" in mine("status", cwd=project).out
+    finally:
+        assert mine("warm", "--stop", cwd=project).out == "stopped\n"
+    assert mine("status", "--json", cwd=project).json["warm_helper"] is None
 
 
 def test_settings_and_variables_are_the_clients(cold: WarmVsearch, project: Path) -> None:
