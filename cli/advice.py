@@ -146,6 +146,7 @@ ADVICE: Mapping[str, str] = {
     "date-expected": "write one as in mtime > '2026-03-01'",
     "number-expected": "write a number of bytes, as in size > 9000",
     "unclear-date": "write dates as 2026-03-01",
+    "unclear-number": "write it as 1200 or 1.2 in the file",
     "invalid-expression": "use an SQLite expression over {columns} or a metadata key",
     "no-extension": "write one or more, such as md,py",
     "no-such-example": "give FILE or FILE:LINE, such as notes.md or notes.md:12",

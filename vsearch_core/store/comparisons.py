@@ -26,6 +26,8 @@ _TOKEN = re.compile(
 )
 _BARE_DATE = re.compile(r"(?:19|20)\d\d-(?:0?[1-9]|1[0-2])(?:-(?:0?[1-9]|[12]\d|3[01]))?")
 _NUMBER = re.compile(r"[+-]?(?:\d{1,300}(?:\.\d{0,300})?|\.\d{1,300})(?:[eE][+-]?\d{1,3})?")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?P<mark>[,.\u2019' \u00a0\u202f])\d{3})(?:(?P=mark)\d{3})*(?:[.,]\d{1,20})?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d{1,20},\d{1,20}")
 _YEAR = re.compile(r"[12]\d{3}")
 _ORDERINGS = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}  # each with its mirror image
 _EQUALITIES = {"=", "==", "!=", "<>"}
@@ -68,29 +70,64 @@ def rewritten(where: str, keys: Collection[str]) -> str:
     return "".join([*pieces, where[at:]])
 
 
-def add_functions(connection: sqlite3.Connection, unclear_date: Callable[[str], None]) -> None:
-    """Add the SQL functions that `rewritten` calls. A date with unclear day and month is NULL, and is reported."""
+def add_functions(connection: sqlite3.Connection, unclear: Callable[[FilterError], None]) -> None:
+    """Add the SQL functions that `rewritten` calls.
 
-    def as_date(value: Value) -> str | None:
-        try:
-            return date_of(value)
-        except ValueError:
-            unclear_date(str(value))
-            return None
+    A date with unclear day and month is NULL, as is a number such as "1,200". `unclear` gets an error for each of them.
+    """
 
-    functions = {"vs_number": number_of, "vs_year": year_of, "vs_text": text_of, "vs_date": as_date}
+    def clear(function: Callable[[Value], Value]) -> Callable[[Value], Value]:
+        def value_of(value: Value) -> Value:
+            try:
+                return function(value)
+            except ValueError:
+                if function is date_of:
+                    reason = f"the date {value!r} of a file can be read in two ways"
+                    unclear(FilterError("where", reason, "unclear-date"))
+                else:
+                    reason = f"the number {value!r} of a file can be read in two ways"
+                    unclear(FilterError("where", reason, "unclear-number"))
+                return None
+
+        return value_of
+
+    functions = {
+        "vs_number": clear(number_of),
+        "vs_year": clear(year_of),
+        "vs_text": text_of,
+        "vs_date": clear(date_of),
+    }
     for name, function in functions.items():
         connection.create_function(name, 1, function, deterministic=True)
 
 
 def number_of(value: Value) -> float | None:
-    """Return a number, or the number that a text stands for, such as "12.5"; else None."""
+    """Return a number, or the number that a text stands for, such as "12.5", "1,200.00" or "12,50"; else None.
+
+    Raises ValueError for "1,200", which is a thousand times as large in some countries as in others.
+    """
     if isinstance(value, str):
-        text = value.strip()
+        text = _plain_number(value.strip())
         if not _NUMBER.fullmatch(text):
             return None
         return int(text) if text.lstrip("+-").isdecimal() and len(text) < 19 else float(text)
     return value if isinstance(value, int | float) else None
+
+
+def _plain_number(text: str) -> str:
+    """Return the text of a number without marks between thousands, and with a decimal point. Raises ValueError."""
+    grouped = _GROUPED.fullmatch(text)
+    if grouped is None:
+        return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text
+    mark = grouped["mark"]
+    last = max(text.rfind(","), text.rfind("."))
+    has_fraction = last >= 0 and text[last] != mark
+    if not has_fraction and text.count(mark) == 1 and mark in ",.":
+        if mark == ".":
+            return text
+        raise ValueError(f"{text!r} can be read in two ways")
+    whole, fraction = (text[:last], text[last + 1 :]) if has_fraction else (text, "")
+    return whole.replace(mark, "") + (f".{fraction}" if fraction else "")
 
 
 def year_of(value: Value) -> float | None:
@@ -224,7 +261,7 @@ def _compared_with_text(name: _Token, sign: str, literal: str) -> str:
         return f"{column} {sign} {literal}"
     date = _date_literal(value)
     if sign in _EQUALITIES:
-        return f"{column} {sign} {literal}" if name.word == TIME_COLUMN else f"vs_text({column}) {sign} {literal}"
+        return f"{column} {sign} {literal}" if name.word == TIME_COLUMN else _equals(column, sign, literal, date)
     if date is not None:
         bound = f"'{date}{_END}'" if sign == "<=" else f"'{date}'"
         if name.word == TIME_COLUMN:
@@ -236,6 +273,14 @@ def _compared_with_text(name: _Token, sign: str, literal: str) -> str:
     if number_of(value) is not None:
         return f"vs_number({column}) {sign} {value}"
     return f"vs_text({column}) {sign} {literal}"
+
+
+def _equals(column: str, sign: str, literal: str, date: str | None) -> str:
+    """Return SQL that compares a column with a text, or with a date: then '2026-03' equals each day of the month."""
+    as_text = f"vs_text({column}) {sign} {literal}"
+    if date is None or len(date) < len("2026-03"):
+        return as_text
+    return f"coalesce(substr(vs_date({column}), 1, {len(date)}) {sign} '{date}', {as_text})"
 
 
 def _date_literal(value: str) -> str | None:

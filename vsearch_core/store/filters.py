@@ -22,13 +22,19 @@ VALUE_LIMIT = 1_000_000  # bytes of one value that an expression makes
 PATTERN_LIMIT = 1_000  # bytes of a LIKE or GLOB pattern in an expression
 COLUMNS = ("path", "name", "ext", "dir", "size", "mtime", "language", "title", "meta")
 
-# A text, or a call of json_each for one key; a text is matched so that nothing in it is taken for a call.
-_JSON_EACH = re.compile(r"""'(?:[^']|'')*'|\bjson_each\s*\(\s*(?P<key>"(?:[^"]|"")+"|[^\W\d]\w*)\s*\)""", re.IGNORECASE)
+# A text, or a function of JSON that gets one key; a text is matched so that nothing in it is taken for a call.
+_JSON_CALL = re.compile(
+    r"""'(?:[^']|'')*'
+    |(?P<call>\bjson_(?:each|extract|array_length)\s*\(\s*)(?P<key>"(?:[^"]|"")+"|[^\W\d]\w*)(?=\s*[,)])
+    |(?P<arrowed>"(?:[^"]|"")+"|\b[^\W\d]\w*)(?=\s*->)""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _NAMES = ("path", "name", "dir", "title")  # columns of text that users compose differently
 
 # The actions that an expression may take; SQLite refuses all others (writing, attaching, pragmas …) before it runs.
 _ALLOWED_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
 _TABLES = {"files", "file_columns", "json_each"}
+_AFTER_WHERE = 'near "THEN"'  # SQLite's error names the word after the expression if that is incomplete
 _FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer"}
 
 
@@ -58,10 +64,10 @@ def matching_files(connection: sqlite3.Connection, required: FileConditions) -> 
     """
     where = None if required.where is None else normalize("NFC", required.where)
     keys = sorted({*metadata_keys(connection, where or ""), *required.keys})
-    written, unclear_dates = where or "", list[str]()
+    written, unclear = where or "", list[FilterError]()
     if where is not None:
         where = _with_lists(rewritten(where, keys))
-        add_functions(connection, unclear_dates.append)
+        add_functions(connection, unclear.append)
     conditions, values = _conditions(where, required.extensions, required.since, required.until)
     columns = f"({_file_columns(connection, written, keys)}) AS file_columns"
     if where is not None:
@@ -75,9 +81,8 @@ def matching_files(connection: sqlite3.Connection, required: FileConditions) -> 
         rows = connection.execute(query, values).fetchall()
     else:
         rows = _run_guarded(connection, query, values, written, required.seconds)
-    if unclear_dates:
-        reason = f"the date {unclear_dates[0]!r} of a file can be read in two ways"
-        raise FilterError("where", reason, "unclear-date")
+    if unclear:
+        raise unclear[0]
     select = required.select_path
     ids = [number for number, path in rows if select is None or select(path)]
     return np.sort(np.array(ids, np.int64))
@@ -103,19 +108,20 @@ def _conditions(
 
 
 def _with_lists(where: str) -> str:
-    """Return the expression with `json_each(key)` rewritten, so that a plain value counts as a list of one.
+    """Return the expression with calls such as `json_each(key)` rewritten: a plain value counts as a list of one.
 
     The same key often has a list in one file and a plain text in another, for which SQLite has no JSON.
     """
 
     def as_list(found: re.Match[str]) -> str:
-        key = found["key"]
+        key = found["key"] or found["arrowed"]
         if key is None or key.lower() == "meta":
             return found[0]
         is_json = f"json_valid({key}) AND json_type(iif(json_valid({key}), {key}, '0')) IN ('array', 'object')"
-        return f"json_each(CASE WHEN {key} IS NULL THEN NULL WHEN {is_json} THEN {key} ELSE json_array({key}) END)"
+        as_json = f"CASE WHEN {key} IS NULL THEN NULL WHEN {is_json} THEN {key} ELSE json_array({key}) END"
+        return f"{found['call']}{as_json}" if found["call"] else f"({as_json})"
 
-    return _JSON_EACH.sub(as_list, where)
+    return _JSON_CALL.sub(as_list, where)
 
 
 def metadata_keys(connection: sqlite3.Connection, where: str) -> list[str]:
@@ -176,7 +182,8 @@ def _run_guarded(
     try:
         return connection.execute(query, values).fetchall()
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        reason = f"{where!r} is not a condition that can be evaluated ({error})"
+        fault = "it is incomplete" if _AFTER_WHERE in str(error) and "then" not in where.lower() else error
+        reason = f"{where!r} is not a condition that can be evaluated ({fault})"
         raise FilterError("where", reason, "invalid-expression", columns=", ".join(COLUMNS)) from None
     finally:
         connection.set_progress_handler(None, 0)
