@@ -378,6 +378,21 @@ def test_lost_settings_and_segments_are_restored_from_the_segment_files(index: P
     assert make_index(index.parent, WordEmbedder(dimension=24)).embedded == 0
 
 
+def test_a_salvaged_catalog_keeps_every_setting(index: Path) -> None:
+    def settings() -> dict[str, str]:
+        with closing(Catalog.open_to_read(index)) as catalog:
+            return {**catalog.settings()}
+
+    with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
+        catalog.put_setting("ann", "ivf")
+    before = settings()
+    wipe(index, pages_of_tables(index)["sources"])
+    repair_index(index)
+    after = settings()
+    assert before.keys() - after.keys() <= {"seal"}
+    assert after["ann"] == "ivf"
+
+
 def add_foreign_segment(index: Path, **changed: str) -> str:
     """Write a segment of an index with other settings, whose vectors belong to no text here; return its name."""
     with closing(Catalog.open_to_read(index)) as catalog:

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import time
 import zlib
+from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from support import WordEmbedder, make_index
 
 import vsearch_core
-from vsearch_core.errors import IndexCorruptError
+from vsearch_core.errors import IndexCorruptError, VsearchError
 from vsearch_core.index.check import check_index
 from vsearch_core.index.limits import most_bytes_of_texts
 from vsearch_core.index.repair import repair_index
@@ -153,6 +154,25 @@ def test_impossible_chunk_sizes_are_refused(index: Path, words: str) -> None:
     with pytest.raises(IndexCorruptError, match="its settings are damaged"):
         ask(index)
     assert check_index(index).faults
+
+
+@pytest.mark.parametrize("value", [None, "x", "{}", "-1", "99999999999999999999"])
+@pytest.mark.parametrize("key", ["fingerprint", "model", "chunk_words", "overlap_words", "language", "analyzer", "ann"])
+def test_forged_settings_end_in_no_internal_error(index: Path, key: str, value: str | None) -> None:
+    if value is None:
+        forge(index, "DELETE FROM settings WHERE key = ?", key)
+    else:
+        forge(index, "UPDATE settings SET value = ? WHERE key = ?", value, key)
+    uses: list[Callable[[vsearch_core.Index], object]] = [
+        lambda opened: opened.search("heron"),
+        lambda opened: opened.status(),
+        lambda opened: opened.check(),
+        lambda opened: opened.remove([opened.path.parent / "1.md"]),
+        lambda opened: opened.compact(),
+    ]
+    for use in uses:
+        with suppress(VsearchError), vsearch_core.open_index(index, open_embedder=lambda _: WordEmbedder()) as opened:
+            use(opened)
 
 
 @pytest.mark.parametrize("dimension", ["0", "-1", "1000000000000", "true", "1.5", '"48"', "null", "[48]"])

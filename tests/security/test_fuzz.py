@@ -72,8 +72,11 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+def server(tmp_path_factory: pytest.TempPathFactory, bases: list[Path]) -> Iterator[ForkServer]:
+    """A server whose commands find all kernels compiled, which takes seconds the first time."""
     with serving(tmp_path_factory.mktemp("home")) as running:
+        for base in bases:
+            assert running.run(["check", "--full"], base, base / "none").status == 0
         yield running
 
 

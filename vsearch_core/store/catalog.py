@@ -9,7 +9,7 @@ import json
 import math
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -178,6 +178,17 @@ class CatalogReader(Protocol):
         """Raise IndexCorruptError if the row of a live file is damaged or missing."""
 
 
+class _Settings(dict[str, str]):
+    """The settings of an index, by key. An index that was tampered with may lack some."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]], damaged: Callable[[str], IndexCorruptError]) -> None:
+        super().__init__(pairs)
+        self._damaged = damaged
+
+    def __missing__(self, key: str) -> str:
+        raise self._damaged(f"its settings are damaged ({key} is missing)")
+
+
 class Catalog:
     """An open catalog of the index in the folder `index`. Only one thread at a time may use it.
 
@@ -251,7 +262,7 @@ class Catalog:
             settings = catalog.settings()
             for key in COUNTERS:
                 if not is_counter(settings.get(key, "0")):
-                    raise catalog.damaged(f"its setting {key} is not a number")
+                    raise catalog.damaged(f"its settings are damaged ({key} is not a number)")
         except BaseException:
             connection.close()
             raise
@@ -284,8 +295,8 @@ class Catalog:
     # Settings and sources
 
     def settings(self) -> dict[str, str]:
-        """Return all settings of the index, by key."""
-        return dict(self.connection.execute("SELECT key, value FROM settings"))
+        """Return all settings of the index, by key. Taking one that is missing raises IndexCorruptError."""
+        return _Settings(self.connection.execute("SELECT key, value FROM settings"), self.damaged)
 
     def put_setting(self, key: str, value: str) -> None:
         """Store a setting, or replace its value, within a transaction."""

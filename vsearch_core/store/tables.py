@@ -15,7 +15,7 @@ SUFFIXES = ("", "-wal", "-shm", "-journal")  # of the files that SQLite keeps fo
 DAMAGED_DIR = "damaged"  # beside the catalog: where a repair moves damaged files
 PAGE_BYTES = 1 << 14  # texts of 1-3 kB leave a tenth of such pages unused, against a quarter of pages of 4 kB
 APPLICATION_ID = 0x76736368  # "vsch"
-COUNTERS = ("generation", "gaps_closed")  # settings that are whole numbers
+COUNTERS = ("generation", "gaps_closed", "chunk_words", "overlap_words")  # settings that are whole numbers
 LONGEST_COUNTER = 18  # digits
 LINEAGE = "lineage"  # the setting with the index's random id: ids of chunks and files have one meaning within a lineage
 
