@@ -13,7 +13,8 @@ from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.results import Hit
 
 WORDS = (250, 500, 1000, 2000)
-_TOKENS_A_WORD = 4 / 3
+_TOKENS_A_WORD = 4 / 3  # of common English; the first try
+_TRIES = 3
 _WORD = re.compile(r"\S+")
 
 
@@ -25,13 +26,28 @@ def share_in_packed_hits(collection: Collection) -> list[float]:
         for document, answer in dataset.answers.get(key, {}).items():
             found = []
             for words in WORDS:
-                request = SearchRequest(text, plain=True, max_tokens=round(words * _TOKENS_A_WORD))
-                pieces = _first_words(search(collection.searcher, request, collection.embed).hits, words)
+                pieces = _first_words(_packed(collection, text, words), words)
                 own = [piece for path, piece in pieces if collection.document_id(path) == document]
                 found.append(_covered(answer, own) / sum(end - start for start, end in answer))
             shares.append(found)
     means: list[float] = np.mean(shares, axis=0).tolist()
     return means
+
+
+def _packed(collection: Collection, query: str, words: int) -> Sequence[Hit]:
+    """Return hits packed into about as many tokens as their first `words` words have.
+
+    Technical text has more tokens a word than common English, and paths and headings take tokens, too. So the number of
+    tokens follows from the words that the last number of tokens held.
+    """
+    tokens = words * _TOKENS_A_WORD
+    for attempt in range(_TRIES):
+        request = SearchRequest(query, plain=True, max_tokens=round(tokens))
+        hits = search(collection.searcher, request, collection.embed).hits
+        held = sum(len(_WORD.findall(hit.text)) for hit in hits)
+        if attempt + 1 < _TRIES:
+            tokens *= min(2.0, words / max(held, 1))
+    return hits
 
 
 def _first_words(hits: Sequence[Hit], count: int) -> list[tuple[str, Span]]:

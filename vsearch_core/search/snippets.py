@@ -42,10 +42,11 @@ class Snippet:
 def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, width: int = WIDTH) -> Snippet:
     """Return the best sentence of a chunk, and the sentences after it while they fit into `width` characters.
 
-    `weights` has the idf of each term of the query. The best sentence has the highest sum of the weights of its
-    distinct terms, of which those that many sentences of the chunk have count less. Of equal sentences, it is the
-    first. A heading is only the best if there is nothing else. Each row of a table is a sentence, and a piece of code
-    is one, which is cut between lines. Only the first 50,000 characters of the chunk are read.
+    `weights` has the idf of each term of the query. A term that many sentences of the chunk have counts less. The best
+    sentence has the highest sum of the weights of its own distinct terms and of those of all that would be shown with
+    it. Of equal sentences, it is the first. A heading is only the best if there is nothing else. Each row of a table is
+    a sentence, and a piece of code is one, which is cut between lines. Only the first 50,000 characters of the chunk
+    are read.
     """
     chunk = chunk[:_LONGEST]
     blocks = line_blocks(chunk)
@@ -59,13 +60,15 @@ def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, w
     found = (matches[bisect_left(lefts, start) : bisect_left(lefts, end)] for start, end in sentences)
     terms = [_terms(some, end) for some, (_, end) in zip(found, sentences, strict=True)]
     counts = Counter(chain.from_iterable(terms))
-    local = {term: weights[term] * log(1 + len(sentences) / count) for term, count in counts.items()}
-    scores = [sum(local[term] for term in weights if term in some) for some in terms]
+    local = {term: weight * log(1 + len(sentences) / counts[term]) for term, weight in weights.items() if counts[term]}
     headings = {
         start
         for start, _ in sentences
         if chunk.startswith("#", start) and _block_at(blocks, block_starts, start) is None
     }
+    own = [sum(weight for term, weight in local.items() if term in some) for some in terms]
+    together = _weights_together(local, sentences, terms, headings, width)
+    scores = [one + all_shown for one, all_shown in zip(own, together, strict=True)]
     rest = [number for number, (start, _) in enumerate(sentences) if start not in headings]
     best = max(rest or range(len(sentences)), key=scores.__getitem__)
     start, end = sentences[best]
@@ -104,6 +107,32 @@ def _block_at(blocks: Sequence[LineBlock], block_starts: Sequence[int], at: int)
 def _terms(matches: Sequence[Match], end: int) -> set[str]:
     """Return the distinct terms of the matches that end by `end`."""
     return {term for _, right, terms in matches if right <= end for term in terms}
+
+
+def _weights_together(
+    weights: Mapping[str, float],
+    sentences: Sequence[tuple[int, int]],
+    terms: Sequence[set[str]],
+    headings: set[int],
+    width: int,
+) -> list[float]:
+    """Return for each sentence the sum of the weights of the distinct terms in it and in what is shown after it.
+
+    Shown are the following sentences up to a heading, while all fit into `width` characters.
+    """
+    sums = []
+    counts: Counter[str] = Counter()
+    after = 0
+    for number, (start, _) in enumerate(sentences):
+        if after == number:
+            counts.update(terms[number])
+            after += 1
+        while after < len(sentences) and sentences[after][1] - start <= width and sentences[after][0] not in headings:
+            counts.update(terms[after])
+            after += 1
+        sums.append(sum(weight for term, weight in weights.items() if counts[term]))
+        counts.subtract(terms[number])
+    return sums
 
 
 def _stripped(chunk: str, start: int, end: int) -> tuple[int, int]:
