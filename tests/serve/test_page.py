@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from process import Vsearch, write_files
+from process import Vsearch, wait_until, write_files
 from serve_client import Answer, RunningServer, running_server
 
 pytest.importorskip("uvicorn")
@@ -339,7 +340,13 @@ def test_the_script_gets_errors_in_plain_words(
 
 
 def test_with_a_token_the_page_shows_nothing_by_itself(vsearch: Vsearch, root: Path, tmp_path: Path) -> None:
-    with running_server(vsearch, root, tmp_path / "log", "--token") as server:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
+    browser.chmod(0o755)
+    with_browser = replace(vsearch, environment={**vsearch.environment, "BROWSER": f"{browser} %s"})
+    with running_server(with_browser, root, tmp_path / "log", "--token", "--open") as server:
+        wait_until((tmp_path / "opened").exists, "the browser")
+        wait_until(lambda: (tmp_path / "opened").read_text() == f"http://127.0.0.1:{server.port}/\n", "the address")
         answer = server.get("/?q=pump&open=notes/pump.md")
         found = read(answer)
         assert answer.status == 200 and found.all("a", class_="place") == [] and "Drain" not in found.text
