@@ -1,4 +1,4 @@
-"""What is exact in a question comes first: each document beside one that says the same in other words."""
+"""Rank exact terms of a query first: each document beside one that says the same in other words."""
 
 from pathlib import Path
 
