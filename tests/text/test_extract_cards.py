@@ -76,3 +76,10 @@ def test_malformed_cards_take_linear_time(piece: str) -> None:
 
 def test_an_unknown_charset() -> None:
     assert read("a.vcf", "FN;CHARSET=x-none;ENCODING=QUOTED-PRINTABLE:J=C3=BC").text == "Jü"
+
+
+def test_a_name_in_parts_stands_for_a_missing_one() -> None:
+    card = ("BEGIN:VCARD", "N:Doe;Ann;B.;Dr.", "END:VCARD")
+    document = read("a.vcf", *card, "BEGIN:VCARD", "N:Roe;Bo", "FN:Bo Roe", "END:VCARD")
+    assert document.text == "Dr. Ann B. Doe\nBo Roe"
+    assert [span.heading for span in document.spans] == [("Dr. Ann B. Doe",), ("Bo Roe",)]

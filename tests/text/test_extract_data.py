@@ -215,3 +215,7 @@ def test_sub_station_alpha() -> None:
         b"Dialogue: 0,0:00:01.00,0:00:03.00,Default,,0,0,0,,{\\p1}m 0 0 l 1 1{\\p0}\n",
     )
     assert (document.title, document.text, document.lines) == ("A film", "The kestrel sings, at dusk", (9,))
+
+
+def test_attributes_in_single_quotes() -> None:
+    assert extract("a.xml", b"<a><b label='Nice &amp; kept'/></a>").text.split() == ["Nice", "&", "kept"]

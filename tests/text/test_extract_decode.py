@@ -69,6 +69,10 @@ def test_an_unusable_declared_encoding_is_ignored(declared: str) -> None:
     assert decode("x", "café".encode("latin1"), declared) == "café"
 
 
+def test_soft_hyphens_part_no_words() -> None:
+    assert decode("x", "soft\xadware".encode()) == "software"
+
+
 def test_surrogates_in_utf8_are_characters() -> None:
     assert decode("x", b"\xed\xa0\xbd\xed\xb8\x80 gr\xc3\xb6\xc3\x9fer") == "\U0001f600 größer"
     assert decode("x", b"\xed\xa0\xbd gr\xc3\xb6\xc3\x9fer") == "\ufffd größer"

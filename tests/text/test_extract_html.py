@@ -225,6 +225,11 @@ def test_words_of_permalinks_are_no_part_of_headings(word: str) -> None:
     assert document.text == "Kelp farming\n\nSee link."
 
 
+def test_soft_hyphens_part_no_words() -> None:
+    document = read("<main><h1>Soft&shy;ware</h1><p>super<wbr>market and hard&shy;ware</p></main>")
+    assert (document.text, document.spans[0].heading) == ("Software\n\nsupermarket and hardware", ("Software",))
+
+
 def test_links_that_say_something_stay() -> None:
     assert body('<p>See <a href="#1">1</a>, <a href="#c">C#</a> and <a class=anchor href="#d">the end</a>.</p>') == (
         "See 1, C# and the end."

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
-from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.decode import SOFT_HYPHEN, one_line
 from vsearch_core.text.extract.failures import too_large
 from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail
 from vsearch_core.text.extract.options import ExtractLimits
@@ -57,7 +57,7 @@ class DocumentBuilder:
     def start_heading(self, level: int, title: str) -> None:
         """Put the blocks that follow under this heading. The heading itself is not added to the text."""
         self.end_headings(level)
-        title = one_line(title)[:MAX_TITLE]
+        title = one_line(title.replace(SOFT_HYPHEN, ""))[:MAX_TITLE]
         if title:
             self.first_heading = self.first_heading or title
             self._trail.open(level, title)
@@ -82,7 +82,7 @@ class DocumentBuilder:
             lines: For each line of the text, the number of the line in the file that it comes from.
             tight: True to add no blank line after the block.
         """
-        text = text.rstrip("\n")
+        text = text.rstrip("\n").replace(SOFT_HYPHEN, "")
         if not text.strip():
             return
         start = self.length

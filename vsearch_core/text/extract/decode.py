@@ -8,6 +8,7 @@ from functools import cache
 from vsearch_core.errors import BinaryFileError
 from vsearch_core.text.extract.blobs import without_blobs
 
+SOFT_HYPHEN = "\u00ad"  # where a word may be broken
 OLE_CONTAINER = bytes.fromhex("d0cf11e0a1b11ae1")  # the first bytes of old Office files, and of encrypted new ones
 _BINARY = "is binary, not text"
 SAMPLE = 8192  # bytes that decide between text and binary
@@ -56,12 +57,14 @@ def decode(name: str, data: bytes, declared: str | None = None) -> str:
     """Decode the bytes of a text file. Line ends become newlines; a byte order mark and base64 data are removed.
 
     The encoding is UTF-8 if that fits the bytes. Otherwise it is `declared`, the encoding that the file itself names,
-    or else a guess. Bytes that can't be decoded become U+FFFD. Raises BinaryFileError if the bytes aren't text; `name`
-    is the file's name for the error.
+    or else a guess. Bytes that can't be decoded become U+FFFD. Soft hyphens, which part words, are removed.
+    Raises BinaryFileError if the bytes aren't text; `name` is the file's name for the error.
     """
     text = _decode(name, data, declared).removeprefix("\ufeff")
     if "\0" in text:
         text = text.replace("\0", "\ufffd")  # a NUL beyond the sample: a hole in a long log doesn't make it binary
+    if SOFT_HYPHEN in text:
+        text = text.replace(SOFT_HYPHEN, "")
     return without_blobs(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

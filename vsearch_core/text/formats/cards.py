@@ -1,7 +1,8 @@
 """Extracts the readable properties from calendars (iCalendar, RFC 5545) and address books (vCard, RFC 6350)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import decode, one_line
@@ -62,9 +63,15 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     length = begin = 0
     title = None
     data = _CUT_CHARACTER.sub(rb"\1\3\2", data)
-    for number, key, parameters, value in _properties(decode(name, data).split("\n")):
-        if key == "BEGIN":
+    properties = list(_properties(decode(name, data).split("\n")))
+    named = _named_cards(properties)
+    card = 0
+    for number, written_key, parameters, written in properties:
+        if written_key == "BEGIN":
             begin = length
+            card += 1
+        is_name = written_key == "N" and card not in named
+        key, value = ("FN", _full_name(written)) if is_name else (written_key, written)
         if key == "X-WR-CALNAME":
             title = title or value
         if key not in _SHOWN:
@@ -85,6 +92,18 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     if title is None and headings:
         title = headings[0].title
     return Document(text, spans_between(text, list(starts.values())), title, lines=tuple(lines) or None)
+
+
+def _named_cards(properties: Sequence[tuple[int, str, str, str]]) -> set[int]:
+    """Return the numbers of the cards, counted from 1, that have a name for people to read."""
+    cards = accumulate(key == "BEGIN" for _, key, _, _ in properties)
+    return {card for card, (_, key, _, _) in zip(cards, properties, strict=True) if key == "FN"}
+
+
+def _full_name(value: str) -> str:
+    """Return the parts of a name, stored as family, given, additional, prefixes and suffixes, as one writes them."""
+    family, given, additional, prefixes, suffixes = (*value.split(";"), "", "", "", "", "")[:5]
+    return " ".join(filter(None, map(str.strip, (prefixes, given, additional, family, suffixes))))
 
 
 def _properties(source: list[str]) -> Iterator[tuple[int, str, str, str]]:

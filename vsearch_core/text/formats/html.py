@@ -53,6 +53,7 @@ _NOTICE = re.compile(
 _MENU_LINKS, _ONLY_LINKS = 0.5, 0.8  # of a menu's text is in links; of one that may be longer than the rest of the page
 _MAX_FOOTER = 1000  # characters
 _MAX_NOTICE = 3000
+_SOFT_HYPHEN = re.compile("&(?:shy|#173|#x0{0,4}ad);", re.IGNORECASE)
 _PERMALINK = re.compile(
     "[¶#§\U0001f517⚓\ufe0f\u200b\\s]*|\\[?(?:link|anchor|permalink|direct link|top|copy link)\\]?", re.IGNORECASE
 )
@@ -92,7 +93,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     the source. Raises BinaryFileError if the file isn't text.
     """
     declared = _CHARSET.search(data[:_HEAD_BYTES])
-    source = decode(name, data, declared[1].decode() if declared else None)
+    source = _SOFT_HYPHEN.sub("", decode(name, data, declared[1].decode() if declared else None))
     root = _UNPARSED if _is_too_large(source, options.limits) else _parse(source)
     if root is None:
         return Document("", ())

@@ -22,7 +22,8 @@ _MARKUP = re.compile(
 _BINARY = re.compile(r"<(?:\w{1,20}:)?binary\b[^<>]*+>[^<>]*+(?:</(?:\w{1,20}:)?binary\s*>)?")
 _ABOUT_FILE = re.compile(r"<document-info\b[^<>]*+>(?:[^<]|<(?!/?document-info\b))*+")  # identifiers and versions
 _SPOKEN = re.compile(
-    r"\b(?:title|name|label|alt|value|summary|description|content|caption|text)\s*=\s*\"([^\"<]*)\"", re.I
+    r"\b(?:title|name|label|alt|value|summary|description|content|caption|text)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')",
+    re.I,
 )
 _HTML = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,20}(?:\s[^<>]{0,2000})?/?>")
 _TITLES = frozenset({"title", "head", "heading"})
@@ -116,7 +117,7 @@ class _MarkupRemover:
         if match["tag"] is not None:
             self.element(match)
             if match["attributes"] and not match["close"]:
-                spoken = " ".join(_SPOKEN.findall(match["attributes"]))
+                spoken = " ".join(double or single for double, single in _SPOKEN.findall(match["attributes"]))
                 if spoken:
                     self.write(" " + html.unescape(spoken).replace("\n", " "))
         self.write(lines or " ")
