@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
@@ -16,6 +17,7 @@ from vsearch_core.errors import ArgumentError, InputError
 
 from . import locate
 from .advice import describe
+from .helper_embedder import by_helper
 from .interrupts import INTERRUPTED
 from .opening import open_index
 from .output import complain, emit, say
@@ -86,7 +88,7 @@ def _serve(index_dir: Path | None, roots: Sequence[Path]) -> None:
 
 def _open(index_dir: Path | None) -> Any:  # an Index, of which the server needs some methods
     folder = locate.index_to_read(index_dir)
-    return open_index(folder, report=say, read_examples=False)
+    return open_index(folder, report=say, read_examples=False, wrap_opener=partial(by_helper, folder))
 
 
 def _update(index_dir: Path | None, paths: Sequence[Path], ending: Event) -> "UpdateSummary":

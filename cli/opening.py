@@ -47,6 +47,7 @@ def open_index(
     project: Path | None = None,
     share_vectors: bool = False,
     read_examples: bool = True,
+    wrap_opener: "Callable[[OpenEmbedder], OpenEmbedder]" = lambda opener: opener,
     **given: Any,
 ) -> "Index":
     """Open the index in a folder; with `create`, make a new one if there is none.
@@ -54,8 +55,8 @@ def open_index(
     With `yes`, text is sent to remote providers without asking. `report` is called with each line about models. Waiting
     for a provider ends when the observer's `should_stop` returns True. `project` is the folder that questions to the
     user name, instead of the index folder. `share_vectors` and `read_examples` are those of `vsearch_core.open_index`.
-    `given` are options of `vsearch index` by name; an option that is None gets
-    its configured value.
+    `wrap_opener` may replace the function that opens embedders. `given` are options of `vsearch index` by name; an
+    option that is None gets its configured value.
     """
     import vsearch_core
     from vsearch_core import Observer
@@ -70,8 +71,8 @@ def open_index(
     return vsearch_core.open_index(
         folder,
         create=create,
-        open_embedder=embedder_opener(
-            folder, report=report, stop=observer.should_stop, agreement=agreement, **embedding
+        open_embedder=wrap_opener(
+            embedder_opener(folder, report=report, stop=observer.should_stop, agreement=agreement, **embedding)
         ),
         consent=agreement,
         approve=agreement.approve,

@@ -17,6 +17,7 @@ from vsearch_core.errors import InputError
 from . import locate
 from .defaults import choose
 from .environment import KEY_VARIABLES
+from .helper_embedder import EMBED, embedding_json
 from .interrupts import INTERRUPT, raise_interrupt
 from .opening import KEPT, WARM_PROVIDERS, Kept, open_index, provider_of
 from .output import PREPARING, complain, emit, say
@@ -138,6 +139,8 @@ class _Commands:
         """Return the answer to a command line, or None if it fails or needs a process of its own."""
         from vsearch_core.serve.warm_client import PAGED, WarmAnswer
 
+        if request.words[0] == EMBED and len(request.words) == 2:
+            return self._embedded(request)
         if request.words[0] not in _COMMANDS:
             return None
         with _as_client(request) as output:
@@ -145,6 +148,22 @@ class _Commands:
         if INTERRUPT.raised:  # and lost, in the middle of the command
             raise KeyboardInterrupt
         return WarmAnswer(status, output) if status in {0, 1} else None
+
+    def _embedded(self, request: "WarmRequest") -> "WarmAnswer | None":
+        """Return the embedding of a text for a process that has no model of its own (`helper_embedder`)."""
+        from vsearch_core.errors import VsearchError
+        from vsearch_core.serve.warm_client import STDOUT, WarmAnswer
+
+        def embed() -> bytes:
+            KEPT.set(self._kept)
+            with open_index(self._index) as index:
+                return embedding_json(index, request.words[1])
+
+        try:
+            with _as_client(request):
+                return WarmAnswer(0, [(STDOUT, copy_context().run(embed))])
+        except VsearchError:
+            return None
 
     def _status(self, words: tuple[str, ...], show: Callable[[bytes], None]) -> int:
         from .main import GlobalOptions, run_app

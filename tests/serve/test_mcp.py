@@ -364,3 +364,30 @@ def test_without_allowed_folders_there_is_no_tool_that_writes(vsearch: Vsearch, 
         assert server.ask("tools/call", name="index", arguments={"paths": ["allowed"]})["error"]["code"] == -32602
     assert not (project / ".vsearch").exists()
     assert vsearch("mcp", "--allow-index", "nope", cwd=project).error.startswith("--allow-index: nope is not a folder")
+
+
+def holds_a_model(process: "subprocess.Popen[bytes]") -> bool:
+    return "onnxruntime" in Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_with_a_warm_helper_the_server_holds_no_model(vsearch: Vsearch, root: Path) -> None:
+    questions = ["when to drain the pump", "overnight", "café ☕ \U0001f600 \x00", "xqzzk"]
+    with raw_server(vsearch, root) as server:
+        server.initialize()
+        alone = [server.call("search", query=question) for question in questions]
+        assert holds_a_model(server.process)
+    helper = vsearch.start("warm", cwd=root)
+    try:
+        assert b"warm helper of" in helper.stderr.readline()  # type: ignore[union-attr]
+        with raw_server(vsearch, root) as server:
+            server.initialize()
+            assert [server.call("search", query=question) for question in questions] == alone
+            assert not holds_a_model(server.process)
+            helper.kill()
+            helper.wait()
+            assert [server.call("search", query=question) for question in questions] == alone
+            assert holds_a_model(server.process)
+    finally:
+        helper.kill()
+        helper.communicate()

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from vsearch_core.index.named_files import FileFinder
     from vsearch_core.index.settings import IndexSettings
     from vsearch_core.index.snapshot import SearchedSnapshot
-    from vsearch_core.search.pipeline import EmbedQuery
+    from vsearch_core.model import Fingerprint
+    from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery
     from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.results import Results
 
@@ -56,6 +57,12 @@ class Searching(Generic[S]):
         """The number of the generation that searches see. Each commit increases it."""
         with self._readers.lend() as reader:
             return reader.snapshot.generation
+
+    @property
+    def fingerprint(self) -> "Fingerprint":
+        """The identity of the embedder that made the vectors; of several indexes, those of the first."""
+        with self._readers.lend() as reader:
+            return reader.snapshot.settings.fingerprint
 
     def refresh(self) -> bool:
         """Make the newest committed generation visible to later searches. Return True if there is a newer one."""
@@ -130,6 +137,15 @@ class Searching(Generic[S]):
             if request.mode != "keyword":
                 self._embedders.open_for(reader.snapshot.settings)
             return found
+
+    def embed_query(self, text: str) -> "EmbeddedQuery":
+        """Embed a text as `search` does: return its vector, and the share of it that the model can read.
+
+        Raises IndexMismatchError if the embedder is not the one that made the index's vectors, and ModelError.
+        """
+        with self._readers.lend() as reader:
+            settings = reader.snapshot.settings
+        return self._embedders.embed_query(settings, text)
 
     def _search(self, reader: IndexReader[S], request: "SearchRequest", *, snippets: bool = False) -> "Results":
         from vsearch_core.search.pipeline import search
