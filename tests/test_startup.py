@@ -63,6 +63,16 @@ def test_help_loads_nothing_heavy(vsearch: Vsearch, project: Path, arguments: tu
     assert modules & HEAVY == set()
 
 
+def test_looking_for_a_warm_helper_imports_nothing_else() -> None:
+    mine = {"cli", "cli.start", "vsearch_core", "vsearch_core.serve", "vsearch_core.serve.warm_client"}
+    root = Path(__file__).parent.parent
+    code = f"import os, sys; sys.path.insert(0, {str(root)!r}); before = set(sys.modules)"
+    code += f"; import {', '.join(sorted(mine))}; print(*(set(sys.modules) - before))"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert set(done.stdout.split()) == mine
+
+
 def test_a_command_loads_no_other(vsearch: Vsearch, project: Path) -> None:
     modules = loaded(vsearch, project, "status", "--help")
     assert "vsearch_cli.status" in modules

@@ -6,11 +6,13 @@ module is imported before anything else, so it imports no Python module that the
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
 
 TYPE_CHECKING = False  # as in `typing`, which takes milliseconds to import
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Environment = Mapping[bytes, bytes]
 
 PROTOCOL = b"vsearch-warm/1"
 RUN, STOP = b"run", b"stop"  # what a request asks for
@@ -35,8 +37,6 @@ _OF_A_PROCESS = (
 # Variables that vsearch sets itself if they are missing.
 _DEFAULTS = {(b"OPENBLAS_NUM_THREADS", b"1"), (b"ORT_DISABLE_TELEMETRY", b"1")}
 
-Environment = Mapping[bytes, bytes]
-
 
 class WarmAnswer:
     """The exit status of a command, and its output in order: pairs of where it belongs and bytes."""
@@ -51,7 +51,7 @@ class WarmAnswer:
         return b"".join(data for kind, data in self.output if kind == stream)
 
 
-def pack(parts: Sequence[bytes]) -> bytes:
+def pack(parts: "Sequence[bytes]") -> bytes:
     """Return one text of bytes that `unpack` splits again."""
     return b"".join(len(part).to_bytes(SIZE_BYTES, "big") + part for part in parts)
 
@@ -61,7 +61,7 @@ def unpack(data: bytes) -> list[bytes]:
     return list(_parts(data))
 
 
-def _parts(data: bytes) -> Iterator[bytes]:
+def _parts(data: bytes) -> "Iterator[bytes]":
     at = 0
     while at < len(data):
         start = at + SIZE_BYTES
@@ -95,7 +95,7 @@ def send(connection: "socket", message: bytes) -> None:
     connection.sendall(len(message).to_bytes(SIZE_BYTES, "big") + message)
 
 
-def runtime_folder(environment: Environment) -> bytes:
+def runtime_folder(environment: "Environment") -> bytes:
     """Return the folder of the sockets: in XDG_RUNTIME_DIR, or else in the user's cache folder."""
     runtime = environment.get(b"XDG_RUNTIME_DIR", b"")
     if runtime[:1] == b"/":
@@ -130,7 +130,7 @@ def index_identity(index: bytes) -> bytes:
     return b"%d %d" % (found.st_dev, found.st_ino)
 
 
-def process_identity(environment: Environment) -> bytes:
+def process_identity(environment: "Environment") -> bytes:
     """Return what must be equal in the helper and in the process that asks: Python, vsearch, user and environment."""
     python = (sys.version, sys.executable, sys.prefix, tuple(sys.flags), sys.getfilesystemencoding())
     users = (os.geteuid(), os.getegid(), sorted(os.getgroups()))
@@ -138,7 +138,7 @@ def process_identity(environment: Environment) -> bytes:
     return repr((python, os.path.dirname(__file__), users, fixed)).encode("utf-8", "surrogatepass")
 
 
-def request_environment(environment: Environment) -> list[bytes]:
+def request_environment(environment: "Environment") -> list[bytes]:
     """Return the variables that the helper sets for one request, as NAME=VALUE. None of them is a secret."""
     return [name + b"=" + value for name, value in environment.items() if is_request_variable(name)]
 
@@ -160,7 +160,7 @@ def peer_user(connection: "socket") -> "tuple[int, int] | None":
     return pid, user
 
 
-def connect(index: bytes, environment: Environment, seconds: float = SECONDS) -> "socket | None":
+def connect(index: bytes, environment: "Environment", seconds: float = SECONDS) -> "socket | None":
     """Return a connection to the helper of an index folder, or None if there is none that can be trusted."""
     folder = runtime_folder(environment)
     if not hasattr(os, "geteuid") or not is_private_folder(folder):
@@ -185,10 +185,10 @@ def connect(index: bytes, environment: Environment, seconds: float = SECONDS) ->
 
 def ask(
     index: bytes,
-    words: Sequence[bytes],
+    words: "Sequence[bytes]",
     *,
     cwd: bytes,
-    environment: Environment,
+    environment: "Environment",
     terminals: bytes = b"---",
     seconds: float = SECONDS,
 ) -> WarmAnswer | None:
@@ -225,7 +225,7 @@ def ask(
         connection.close()
 
 
-def helper_pid(index: bytes, environment: Environment) -> int | None:
+def helper_pid(index: bytes, environment: "Environment") -> int | None:
     """Return the process id of the helper of an index folder, or None if none runs."""
     connection = connect(index, environment)
     if connection is None:
@@ -237,7 +237,7 @@ def helper_pid(index: bytes, environment: Environment) -> int | None:
         connection.close()
 
 
-def stop(index: bytes, environment: Environment) -> bool:
+def stop(index: bytes, environment: "Environment") -> bool:
     """Ask the helper of an index folder to end. Return False if none answers."""
     connection = connect(index, environment)
     if connection is None:
