@@ -86,7 +86,7 @@ def mcp_server(
         try:
             _check_size(arguments)
             queue = work if tool.is_read_only or slow_work is None else slow_work
-            answer = await queue.run(partial(tool.call, index.get, arguments))
+            answer = await queue.run(partial(_run, tool, index, arguments))
         except Exception as error:
             return _failed(sentence(error))
         return _result(answer, has_locators=_client_name(context) not in ONLY_STRUCTURED)
@@ -132,6 +132,13 @@ def mcp_server(
         on_read_resource=read_resource,
     )
     return server
+
+
+def _run(tool: AgentTool, index: IndexOnDemand, arguments: Mapping[str, Any]) -> ToolAnswer:
+    answer = tool.call(index.get, arguments)
+    if not tool.is_read_only:
+        index.refresh()  # the agent's next search must see what it has changed
+    return answer
 
 
 def _tool(tool: AgentTool) -> types.Tool:
