@@ -145,6 +145,7 @@ ADVICE: Mapping[str, str] = {
     "date-without-quotes": "put a date in quotes, as in '2026-03-01', or blanks around a minus sign",
     "date-expected": "write one as in mtime > '2026-03-01'",
     "number-expected": "write a number of bytes, as in size > 9000",
+    "invalid-document": "give it another name, such as --name notes/a.md",
     "unclear-date": "write dates as 2026-03-01",
     "unclear-number": "write it as 1200 or 1.2 in the file",
     "invalid-expression": "use an SQLite expression over {columns} or a metadata key",

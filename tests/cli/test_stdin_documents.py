@@ -10,6 +10,7 @@ from process import COMMAND, Vsearch, write_files
 
 BEES = "# Bees\n\nThe hive is inspected every ten days in May.\n"
 NAME = "garden/bees.md"
+OTHER = "; give it another name, such as --name notes/a.md"
 KEPT = f".vsearch/documents/{NAME}"
 
 
@@ -127,14 +128,18 @@ def test_what_cannot_be_read_is_said_and_not_kept(
     [
         ((), "", "stdin: is empty; send a document through a pipe, or name a file instead of -"),
         (("pump.md",), "x", "index -: reads one document from stdin; leave out the other paths"),
-        (("--name", "../x"), "x", "../x: is not the name of a document; write a relative path without .."),
-        (("--name", "/x"), "x", "/x: is not the name of a document; write a relative path without .."),
-        (("--name", "a/"), "x", "a/: is not the name of a document; write a relative path without .."),
-        (("--name", ".env"), "x", ".env: is the name of a hidden file, which updates leave out"),
-        (("--name", "a/.git/b"), "x", "a/.git/b: is the name of a hidden file, which updates leave out"),
-        (("--name", "garden"), "x", "garden: a document can't have the name of a folder of other documents"),
-        (("--name", f"{NAME}/x"), "x", f"{NAME}/x: a document can't have the name of a folder of other documents"),
-        (("--name", "x" * 300), "x", f"{'x' * 300}: is longer than 200 bytes"),
+        (("--name", "../x"), "x", f"../x: is not the relative path of a file, without ..{OTHER}"),
+        (("--name", "/x"), "x", f"/x: is not the relative path of a file, without ..{OTHER}"),
+        (("--name", "a/"), "x", f"a/: is not the relative path of a file, without ..{OTHER}"),
+        (("--name", ".env"), "x", f".env: is the name of a hidden file, which updates leave out{OTHER}"),
+        (("--name", "a/.git/b"), "x", f"a/.git/b: is the name of a hidden file, which updates leave out{OTHER}"),
+        (("--name", "garden"), "x", f"garden: a document can't have the name of a folder of other documents{OTHER}"),
+        (
+            ("--name", f"{NAME}/x"),
+            "x",
+            f"{NAME}/x: a document can't have the name of a folder of other documents{OTHER}",
+        ),
+        (("--name", "x" * 300), "x", f"{'x' * 300}: is longer than 200 bytes{OTHER}"),
         (
             ("--max-file-size", "9"),
             "ten letters",

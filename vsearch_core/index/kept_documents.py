@@ -31,7 +31,7 @@ def check_documents(documents: Sequence[RawDocument], sources: Sequence[Source])
         name = document.name
         parts = PurePosixPath(name).parts
         if not parts or PurePosixPath(name).is_absolute() or ".." in parts or name.endswith("/"):
-            reason = "is not the name of a document; write a relative path without .."
+            reason = "is not the relative path of a file, without .."
         elif any(part.startswith(".") or part in UNSEARCHED for part in parts):
             reason = "is the name of a hidden file, which updates leave out"
         elif "\0" in name or not is_utf8(name):
