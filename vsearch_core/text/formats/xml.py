@@ -22,7 +22,7 @@ _MARKUP = re.compile(
 _BINARY = re.compile(r"<(?:\w{1,20}:)?binary\b[^<>]*+>[^<>]*+(?:</(?:\w{1,20}:)?binary\s*>)?")
 _ABOUT_FILE = re.compile(r"<document-info\b[^<>]*+>(?:[^<]|<(?!/?document-info\b))*+")  # identifiers and versions
 _SPOKEN = re.compile(
-    r"\b(?:title|name|label|alt|value|summary|description|content|caption|text)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')",
+    r"(?<!w:)\b(?:title|name|label|alt|value|summary|description|content|caption|text)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')",
     re.I,
 )
 _HTML = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,20}(?:\s[^<>]{0,2000})?/?>")
