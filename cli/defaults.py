@@ -65,6 +65,12 @@ GLOBS = Kind("a list of globs", _are_globs, _to_list)
 FOLDERS = Kind("a list of folders", lambda value: isinstance(value, list) and all(map(TEXT.fits, value)), _to_list)
 SIZE = Kind("a size like 50MB", lambda value: isinstance(value, str) and bool(_bytes(value)))
 SWITCH = Kind("true or false", lambda value: isinstance(value, bool), _to_switch)
+ANN = Kind(
+    f"one of {', '.join(config.ANN_CHOICES)}, or pqN with N from {config.PQ_BYTES[0]} to {config.PQ_BYTES[2]}",
+    lambda value: (
+        value in {*config.ANN_CHOICES, *(f"pq{n}" for n in range(config.PQ_BYTES[0], config.PQ_BYTES[2] + 1))}
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ SETTINGS: Mapping[str, Setting] = {
     "chunk_words": Setting(whole(20, 5000), config.CHUNK_WORDS),
     "overlap_words": Setting(whole(0, 2499)),
     "language": Setting(TEXT, config.LANGUAGE),
-    "ann": Setting(one_of(*config.ANN_CHOICES), config.ANN_CHOICES[0]),
+    "ann": Setting(ANN, config.ANN_CHOICES[0]),
     "include": Setting(GLOBS, ()),
     "exclude": Setting(GLOBS, ()),
     "max_file_size": Setting(SIZE, f"{config.MAX_FILE_SIZE // 1_000_000}MB"),

@@ -89,10 +89,12 @@ def index(
         ),
     ] = None,
     ann: Annotated[
-        Literal["auto", "graph", "ivf", "flat"] | None,
+        str | None,
         typer.Option(
-            help="How the vectors of a large index are searched: by a graph, by inverted lists (less memory,"
-            " slower queries) or by comparing all of them. auto: by a graph, unless building it takes too much"
+            metavar="auto|graph|ivf|pq|pqN|flat",
+            help="How the vectors of a large index are searched. graph: by a graph; ivf: by inverted lists (less"
+            " memory, slower queries); pq, pqN: by inverted lists with product quantisation, 64 or N bytes a vector,"
+            " 8 to 256; flat: all are compared; auto: by a graph, unless building it takes too much"
             f" memory. Can be changed.{shown('ann')}",
         ),
     ] = None,

@@ -67,6 +67,8 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
     graphs = graphs if status.graph_segments else ""
     lists = f", {status.ivf_segments:,} of them ({plural(status.ivf_rows, 'row')}) with inverted lists"
     lists = lists if status.ivf_segments else ""
+    codes = f", {status.pq_segments:,} of them ({plural(status.pq_rows, 'row')}) with product quantisation"
+    codes = codes if status.pq_segments else ""
     used = {name: size for name, size in status.size.items() if name != "damaged"}
     parts = ", ".join(f"{name} {size_text(size)}" for name, size in used.items())
     aside = status.size["damaged"]
@@ -82,7 +84,7 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
         ("sources", (", ".join(_source(path, status.walks[path]) for path in status.sources) or "none") + without),
         *([("outside", f"{', '.join(status.outside)} (not in {status.index.parent})")] if status.outside else []),
         ("files", f"{status.files:,}" + _incomplete(status)),
-        ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{lists}{dead}"),
+        ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{lists}{codes}{dead}"),
         ("model", f"{model.model} ({model.provider}, {model.dimension} dimensions, {model.pooling})"),
         (
             "chunking",

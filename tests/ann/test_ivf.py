@@ -31,7 +31,7 @@ def check_nearest_lists(lists: ivf.InvertedLists, vectors: NDArray[np.int16]) ->
     """Assert that each row is in the list of the centroid with the highest dot product, the first of equal ones."""
     if len(vectors):
         dots = vectors.astype(np.int64) @ lists.centroids.astype(np.int64).T
-        assert (lists.list_of_row == dots.argmax(axis=1)).all()
+        assert (lists.grouping.list_of_row == dots.argmax(axis=1)).all()
 
 
 class TestListSearcher(SketchSearchContract):
@@ -120,8 +120,8 @@ def test_filters(data: Data, lists: ivf.InvertedLists, share: float, where: str)
 def test_a_filter_that_allows_only_distant_lists_still_finds_its_rows(data: Data, lists: ivf.InvertedLists) -> None:
     """With one list to search, and none of its rows allowed, lists are searched until there are enough rows."""
     vectors, queries = data
-    own = lists.list_of_row[np.argmax(flat.scan(vectors, queries[0]))]
-    allowed = lists.list_of_row != own
+    own = lists.grouping.list_of_row[np.argmax(flat.scan(vectors, queries[0]))]
+    allowed = lists.grouping.list_of_row != own
     found = search(lists, vectors, queries[:1], 10, nprobe=1, allowed=allowed, limits=NEVER_SCAN)
     check_valid(found, vectors, queries[:1], 10, allowed)
     assert not found.exact
@@ -164,7 +164,7 @@ def test_new_rows_join_the_lists_of_former_ones(data: Data) -> None:
     former = ivf.build(vectors[:5000])
     kept = np.arange(5000) % 10 != 0
     merged = np.concatenate([vectors[5000:7000], vectors[:5000][kept]])
-    known = np.concatenate([np.full(2000, -1), former.list_of_row[kept]])
+    known = np.concatenate([np.full(2000, -1), former.grouping.list_of_row[kept]])
     extended = ivf.extend(former, merged, known)
     assert extended.centroids.tobytes() == former.centroids.tobytes()
     assert extended.training.tolist() == former.training.tolist()
@@ -177,7 +177,7 @@ def test_new_rows_join_the_lists_of_former_ones(data: Data) -> None:
 def test_centroids_are_trained_again_when_rows_have_doubled(data: Data) -> None:
     vectors, _ = data
     former = ivf.build(vectors[:3000])
-    known = np.concatenate([former.list_of_row, np.full(5000, -1)])
+    known = np.concatenate([former.grouping.list_of_row, np.full(5000, -1)])
     extended = ivf.extend(former, vectors, known)
     assert extended.training[0] == 8000
     assert len(extended.centroids) == ivf.list_count(8000)
@@ -189,7 +189,7 @@ def test_centroids_are_trained_again_when_new_rows_crowd_few_lists(data: Data) -
     random = np.random.default_rng(0)
     crowd = flat.to_fixed(unit(flat.from_fixed(vectors[:1]) + 0.02 * random.standard_normal((3000, 96))))
     merged = np.concatenate([vectors[:5000], crowd])
-    extended = ivf.extend(former, merged, np.concatenate([former.list_of_row, np.full(3000, -1)]))
+    extended = ivf.extend(former, merged, np.concatenate([former.grouping.list_of_row, np.full(3000, -1)]))
     assert extended.training[0] == 8000
 
 

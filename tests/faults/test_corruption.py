@@ -11,7 +11,7 @@ from damage import LOG, Answers, DamageOutcome, answers, build, build_with_ann, 
 
 from vsearch_core.errors import VsearchError
 from vsearch_core.index.check import check_index
-from vsearch_core.index.parts import GRAPH, IVF, Part
+from vsearch_core.index.parts import GRAPH, IVF, PQ, Part
 from vsearch_core.index.repair import repair_index
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.store.tables import CATALOG_FILE
@@ -68,13 +68,13 @@ def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pyte
         check_outcomes(kind, found)
 
 
-@pytest.fixture(scope="module", params=[GRAPH, IVF], ids=["graph", "ivf"])
+@pytest.fixture(scope="module", params=[GRAPH, IVF, PQ], ids=["graph", "ivf", "pq"])
 def ann_index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
-    """Return an index whose vectors have a graph or inverted lists, and the files of these by the names of arrays."""
+    """Return an index whose vectors have a graph, lists or PQ codes, and the files of these by the names of arrays."""
     part: Part = request.param
     index = build_with_ann(tmp_path_factory.mktemp("linked") / "project", part.name)
     found = {kind: file for kind, file in files_by_kind(index).items() if part.owns(kind)}
-    assert len(found) == 10
+    assert len(found) == (8 if part is PQ else 10)
     return index, found
 
 

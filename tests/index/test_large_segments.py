@@ -1,4 +1,4 @@
-"""Graphs and inverted lists keep the same promises: both are parts of large segments, built at the end of a run."""
+"""Graphs, inverted lists and PQ codes keep the same promises: parts of large segments, built at the end of a run."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,26 +30,36 @@ class LargePart:
     stage: str
     search: dict[str, Any]
     damage: str
-    built: tuple[int, int, int, int]  # as `built` returns it, if the documents' only segment has one
+    built: tuple[int, ...]  # as `built` returns it, if the documents' only segment has one
 
 
-def built(root: Path) -> tuple[int, int, int, int]:
-    """Return the number of segments with a graph, and of their rows; and those of segments with lists."""
+def built(root: Path) -> tuple[int, ...]:
+    """Return the number of segments with a graph, and of their rows; those of segments with lists, and with codes."""
     found = status(root)
-    return found.graph_segments, found.graph_rows, found.ivf_segments, found.ivf_rows
+    segments = (found.graph_segments, found.ivf_segments, found.pq_segments)
+    rows = (found.graph_rows, found.ivf_rows, found.pq_rows)
+    return (*segments, *rows)
 
 
-GRAPH = LargePart("graph_", SMALL, "linking", {"ef_search": 100}, "its graph is damaged", (1, 170, 0, 0))
+GRAPH = LargePart("graph_", SMALL, "linking", {"ef_search": 100}, "its graph is damaged", (1, 0, 0, 170, 0, 0))
 LISTS = LargePart(
     "ivf_",
     replace(SMALL, ann="ivf"),
     "grouping",
     {"nprobe": 100},
     "its inverted lists are damaged",
-    (0, 0, 1, 170),
+    (0, 1, 0, 0, 170, 0),
 )
-NONE = (0, 0, 0, 0)
-KINDS = pytest.mark.parametrize("kind", [GRAPH, LISTS], ids=["graph", "lists"])
+CODES = LargePart(
+    "pq_",
+    replace(SMALL, ann="pq8"),
+    "grouping",
+    {"nprobe": 100},
+    "its PQ codes are damaged",
+    (0, 0, 1, 0, 0, 170),
+)
+NONE = (0, 0, 0, 0, 0, 0)
+KINDS = pytest.mark.parametrize("kind", [GRAPH, LISTS, CODES], ids=["graph", "lists", "codes"])
 
 
 @pytest.fixture
@@ -61,7 +71,7 @@ def root(tmp_path: Path) -> Path:
 def test_a_small_segment_gets_none(root: Path, embedder: WordEmbedder, kind: LargePart) -> None:
     make_index(root, embedder, Path("docs/small.txt"), options=kind.options, limits=LIMITS)
     assert built(root) == NONE
-    assert (status(root).size["graph"], status(root).size["ivf"]) == (0, 0)
+    assert [status(root).size[name] for name in ("graph", "ivf", "pq")] == [0, 0, 0]
 
 
 @KINDS
@@ -103,6 +113,7 @@ def test_one_that_lacks_an_array_is_refused(root: Path, embedder: WordEmbedder, 
     [
         *((GRAPH, name) for name in ("neighbors", "sketches", "entries")),
         *((LISTS, name) for name in ("centroids", "sketches", "stops")),
+        *((CODES, name) for name in ("codes_8", "books", "rotation")),
     ],
     ids=lambda value: value if isinstance(value, str) else value.prefix,
 )

@@ -40,6 +40,8 @@ def indexed_rows(root: Path) -> tuple[int, int]:
         ("graph", 3_000_000, "graph"),
         ("ivf", 10, "ivf"),
         ("flat", 3_000_000, "flat"),
+        ("pq", 10, "pq64"),
+        ("pq8", 3_000_000, "pq8"),
     ],
 )
 def test_policy(choice: str, rows: int, kind: str) -> None:
@@ -60,7 +62,35 @@ def test_a_large_segment_gets_the_chosen_lists(root: Path, embedder: WordEmbedde
     assert (grouping[0].done, grouping[-1].done, grouping[-1].total) == (0, 170, 170)
     with open_snapshot(root / ".vsearch") as snapshot:
         lists = snapshot.segments[0].lists
-        assert lists is not None and sorted(lists.order) == list(range(170))
+        assert lists is not None and sorted(lists.grouping.order) == list(range(170))
+
+
+def test_codes_of_a_vector_are_no_longer_than_its_dimension() -> None:
+    assert AnnPolicy("pq256", 100).kind(3_000_000, IndexLimits()) == "pq100"
+
+
+def test_another_size_of_codes_holds_from_the_next_run_on(root: Path, embedder: WordEmbedder) -> None:
+    make_index(root, embedder, DOCS, options=SMALL, limits=LIMITS)
+    for choice, size in (("pq8", 8), ("pq", 48), ("ivf", 0)):
+        summary = make_index(root, embedder, options=IndexOptions(ann=choice), limits=LIMITS)
+        found = status(root)
+        assert (summary.embedded, found.ann, found.pq_rows, found.ivf_rows) == (
+            0,
+            choice,
+            *((170, 0) if size else (0, 170)),
+        )
+        with open_snapshot(root / ".vsearch") as snapshot:
+            lists = snapshot.segments[0].lists
+            assert getattr(lists, "bytes", 0) == size
+        before = found.generation
+        make_index(root, embedder, limits=LIMITS)
+        assert status(root).generation == before
+
+
+@pytest.mark.parametrize("choice", ["pq7", "pq257", "pq08", "pq8 ", "PQ", "pq-8", "pq1000"])
+def test_impossible_sizes_of_codes_are_refused(root: Path, embedder: WordEmbedder, choice: str) -> None:
+    with pytest.raises(ArgumentError, match="or pqN with N from 8 to 256 bytes"):
+        make_index(root, embedder, options=IndexOptions(ann=choice))
 
 
 def test_without_a_choice_memory_decides(root: Path, embedder: WordEmbedder) -> None:
@@ -77,7 +107,7 @@ def test_another_choice_holds_from_the_next_run_on(root: Path, embedder: WordEmb
         before = status(root).generation
         make_index(root, embedder, limits=LIMITS)
         assert (indexed_rows(root), status(root).generation) == (rows, before)
-    with pytest.raises(ArgumentError, match="'tree' is not one of auto, graph, ivf, flat"):
+    with pytest.raises(ArgumentError, match="'tree' is not one of auto, graph, ivf, flat, pq, or"):
         make_index(root, embedder, options=IndexOptions(ann="tree"))
 
 
@@ -97,7 +127,7 @@ def test_new_rows_join_the_lists_and_deleted_ones_leave(root: Path, embedder: Wo
     with open_snapshot(root / ".vsearch") as snapshot:
         lists = snapshot.segments[0].lists
         assert lists is not None
-        before = lists.centroids.tobytes()
+        before = lists.grouping.centroids.tobytes()
     write(root, "more", 110)
     make_index(root, embedder, limits=LIMITS)
     (root / "docs/small.txt").unlink()
@@ -106,5 +136,5 @@ def test_new_rows_join_the_lists_and_deleted_ones_leave(root: Path, embedder: Wo
     with open_snapshot(root / ".vsearch") as snapshot:
         (segment,) = snapshot.segments
         assert segment.lists is not None
-        assert segment.lists.centroids.tobytes() == before
+        assert segment.lists.grouping.centroids.tobytes() == before
     assert not check_index(root / ".vsearch", full=True, recall=recall_faults).faults

@@ -31,7 +31,7 @@ from vsearch_core.index.check import check_index
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import merge_segments
 from vsearch_core.index.limits import IndexLimits
-from vsearch_core.index.parts import GRAPH, IVF, Part
+from vsearch_core.index.parts import GRAPH, IVF, PQ, Part
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
@@ -264,7 +264,7 @@ def test_an_imported_index_is_intact(root: Path, archive: bytes, embedder: WordE
         assert is_intact(tmp_path / name)
 
 
-@pytest.mark.parametrize("part", [GRAPH, IVF], ids=lambda part: part.name)
+@pytest.mark.parametrize("part", [GRAPH, IVF, PQ], ids=lambda part: part.name)
 def test_graphs_and_lists_are_exported_and_imported(
     root: Path, embedder: WordEmbedder, tmp_path: Path, part: Part
 ) -> None:

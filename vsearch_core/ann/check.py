@@ -1,4 +1,4 @@
-"""Check the arrays of a graph or of inverted lists before they are searched.
+"""Check the arrays of a graph, of inverted lists or of PQ codes before they are searched.
 
 Kernels check no bounds: a damaged array could crash the process.
 """
@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core import config
 from vsearch_core.ann.hnsw import Graph
-from vsearch_core.ann.ivf import InvertedLists
+from vsearch_core.ann.ivf import Grouping, InvertedLists
+from vsearch_core.ann.pq import CODES, PqLists, code_bytes
 from vsearch_core.ann.sketch import MAX_LINES, Codec
-from vsearch_core.kernels.constants import CACHE_LINE, NO_NODE
+from vsearch_core.kernels.constants import CACHE_LINE, FIXED_ONE, NO_NODE, PQ_BLOCK, PQ_CENTROIDS
 
 _BLOCK = 1 << 15  # nodes checked at a time, whose temporary arrays stay in the processor's cache
 _CODEC_TYPES = {  # dtype and number of dimensions
@@ -29,14 +31,20 @@ _GRAPH_TYPES = {
     "starts": (np.uint32, 1),
     **_CODEC_TYPES,
 }
-_LIST_TYPES = {
+_GROUPING_TYPES = {
     "centroids": (np.int16, 2),
     "stops": (np.uint32, 1),
     "order": (np.uint32, 1),
-    "sketches": (np.uint8, 2),
     "training": (np.float64, 1),
-    **_CODEC_TYPES,
 }
+_LIST_TYPES = {**_GROUPING_TYPES, "sketches": (np.uint8, 2), **_CODEC_TYPES}
+_PQ_TYPES = {
+    **_GROUPING_TYPES,
+    "rotation": (np.int16, 2),
+    "books": (np.float32, 2),
+    "error": (np.float32, 1),
+}
+_LARGEST_COMPONENT = 1 << 17  # twice the largest of a residual, in units of 1 / FIXED_ONE
 
 
 def check_graph(graph: Graph, vectors: NDArray[Any]) -> None:
@@ -56,19 +64,46 @@ def check_lists(lists: InvertedLists, vectors: NDArray[Any]) -> None:
     """
     _check_types({**lists.arrays(), "vectors": vectors}, {**_LIST_TYPES, "vectors": (np.int16, 2)})
     rows, dimension = vectors.shape
-    count, width = lists.centroids.shape
-    stops, sketches = lists.stops, lists.sketches
+    sketches = lists.sketches
+    _check_grouping(lists.grouping, rows, dimension)
+    _require(len(sketches) == rows, "sketches", f"{len(sketches)} for {rows} rows")
+    _check_codec(lists.codec, sketches.shape[1], dimension)
+
+
+def check_pq(lists: PqLists, vectors: NDArray[Any]) -> None:
+    """Raise ValueError if it is not safe to search lists of PQ codes with these vectors, (n, d) int16.
+
+    The error names the faulty array.
+    """
+    _require(lists.blocks.ndim == 2, CODES, f"its shape is {lists.blocks.shape}")
+    parts, codes = lists.bytes, f"{CODES}{lists.bytes}"
+    _check_types({**lists.arrays(), "vectors": vectors}, {**_PQ_TYPES, codes: (np.uint8, 2), "vectors": (np.int16, 2)})
+    rows, dimension = vectors.shape
+    _check_grouping(lists.grouping, rows, dimension)
+    _require(1 <= parts == code_bytes(parts, dimension) <= config.PQ_BYTES[2], codes, f"{parts} bytes each")
+    shape = (-(-rows // PQ_BLOCK), parts * PQ_BLOCK)
+    _require(lists.blocks.shape == shape, codes, f"its shape is {lists.blocks.shape} for {rows} rows")
+    rotation, books, error = lists.quantiser.rotation, lists.quantiser.books, lists.quantiser.error
+    size = -(-dimension // parts)
+    _require(rotation.shape == (parts * size, dimension), "rotation", f"its shape is {rotation.shape}")
+    lengths = np.square(rotation.astype(np.float64)).sum(axis=1)
+    _require(bool((lengths <= (1.01 * FIXED_ONE) ** 2).all()), "rotation", "a direction is too long")
+    _require(books.shape == (parts * size, PQ_CENTROIDS), "books", f"its shape is {books.shape}")
+    _require(bool((np.abs(books) <= _LARGEST_COMPONENT).all()), "books", "a value is out of range")
+    _require(error.shape == (1,) and bool(0 <= error[0] <= 2), "error", "it is missing or out of range")
+
+
+def _check_grouping(grouping: Grouping, rows: int, dimension: int) -> None:
+    centroids, stops, order, training = grouping
+    count, width = centroids.shape
     _require(width == dimension, "centroids", f"{width} columns for {dimension} dimensions")
     _require(0 < count <= rows or count == rows == 0, "centroids", f"{count} lists for {rows} rows")
     _require(len(stops) == count + 1, "stops", f"it has {len(stops) - 1} lists, but {count} have centroids")
     _require(stops[0] == 0 and stops[-1] == rows, "stops", "not all rows belong to a list")
     _require(bool((stops[1:] >= stops[:-1]).all()), "stops", "not in order")
-    _require(len(sketches) == rows, "sketches", f"{len(sketches)} for {rows} rows")
-    _check_order(lists.order, rows)
-    training = lists.training
+    _check_order(order, rows)
     valid = len(training) == 2 and bool(np.isfinite(training).all() and (training >= 0).all())
     _require(valid, "training", "a value is missing, negative or not finite")
-    _check_codec(lists.codec, sketches.shape[1], dimension)
 
 
 def _check_types(arrays: dict[str, NDArray[Any]], types: dict[str, tuple[type, int]]) -> None:

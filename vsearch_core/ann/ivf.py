@@ -12,6 +12,7 @@ similar lengths. Dot products are sums of integers, so that lists don't depend o
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ _SMALL_LIST = 0.25  # of the mean length: a list that is smaller gets another ce
 _GROWTH = 2.0  # of the rows since the centroids were trained, that makes it worthwhile to train them again
 _IMBALANCE_GROWTH = 1.5  # of the imbalance since then
 _CHUNK = 4096  # rows that a thread takes at a time
-_LEAST_SHARE = 0.75  # of the allowed rows that are expected near the query: with fewer, they are in most lists
+LEAST_SHARE = 0.75  # of the allowed rows that are expected near the query: with fewer, they are in most lists
 _KEPT = 64  # candidates by sketch, at least
 
 Report = Callable[[int, int], None]
@@ -49,6 +50,27 @@ Report = Callable[[int, int], None]
 
 def report_nothing(done: int, total: int) -> None:
     """Do nothing: the default for reports of progress."""
+
+
+class Grouping(NamedTuple):
+    """The rows of a segment in lists: `centroids`, `stops`, `order` and `training` of `InvertedLists`."""
+
+    centroids: NDArray[np.int16]
+    stops: NDArray[np.uint32]
+    order: NDArray[np.uint32]
+    training: NDArray[np.float64]
+
+    @property
+    def list_of_node(self) -> NDArray[np.uint32]:
+        """Return the list of each row in `order`, (n,)."""
+        return np.repeat(np.arange(len(self.centroids), dtype=np.uint32), np.diff(self.stops))
+
+    @property
+    def list_of_row(self) -> NDArray[np.uint32]:
+        """Return the list of each row, (n,)."""
+        lists = np.empty(len(self.order), np.uint32)
+        lists[self.order] = self.list_of_node
+        return lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +91,9 @@ class InvertedLists(StoredSketches):
     training: NDArray[np.float64]
 
     @property
-    def list_of_row(self) -> NDArray[np.uint32]:
-        """Return the list of each row, (n,)."""
-        lists = np.empty(len(self.order), np.uint32)
-        lists[self.order] = np.repeat(np.arange(len(self.centroids), dtype=np.uint32), np.diff(self.stops))
-        return lists
+    def grouping(self) -> Grouping:
+        """Return the lists without the sketches."""
+        return Grouping(self.centroids, self.stops, self.order, self.training)
 
 
 def imbalance(lengths: NDArray[np.integer]) -> float:
@@ -96,11 +116,17 @@ def build(
     """
     _check_vectors(vectors)
     codec, width = sketch.train(vectors, seed)
+    return _with_sketches(vectors, group(vectors, seed, threads, progress), codec, width, threads)
+
+
+def group(vectors: NDArray[np.int16], seed: int, threads: int, progress: Report) -> Grouping:
+    """Train centroids for the rows of vectors, and return the lists. The arguments are those of `build`."""
+    _check_vectors(vectors)
     centroids = _train(read_only(vectors), seed, threads, progress)
     lists = _assigned(vectors, np.arange(len(vectors), dtype=np.uint32), centroids, threads)
     progress(_ITERATIONS + 1, _ITERATIONS + 2)
     training = np.array([len(vectors), imbalance(np.bincount(lists, minlength=len(centroids)))])
-    return _grouped(vectors, lists, centroids, training, codec, width, threads)
+    return _sorted_by_list(lists, centroids, training)
 
 
 def extend(
@@ -113,22 +139,34 @@ def extend(
 ) -> InvertedLists:
     """Group the rows of `vectors` (n, d) by the centroids of former lists; train new ones only if these no longer fit.
 
-    `known` (n,) is the list of each row in `former`, or -1 for a new row. Centroids are trained again if there are
+    The arguments are those of `regroup` and `build`.
+    """
+    grouping = regroup(former.grouping, vectors, known, threads, progress)
+    if grouping is None:
+        return build(vectors, threads=threads, progress=progress)
+    return _with_sketches(vectors, grouping, former.codec, former.sketches.shape[1], threads)
+
+
+def regroup(
+    former: Grouping, vectors: NDArray[np.int16], known: NDArray[np.int64], threads: int, progress: Report
+) -> Grouping | None:
+    """Return lists of the rows of `vectors` (n, d) with the centroids of former lists, or None if these no longer fit.
+
+    `known` (n,) is the list of each row in `former`, or -1 for a new row. Centroids must be trained again if there are
     twice as many rows as when they were trained, or if the imbalance of the lists has grown by half: see
     docs/adr/0044-inverted-lists.md. The other arguments are those of `build`.
     """
     _check_vectors(vectors)
     rows, before = former.training
     if len(vectors) > _GROWTH * rows:
-        return build(vectors, threads=threads, progress=progress)
+        return None
     lists = known.astype(np.uint32)
     new = np.flatnonzero(known < 0)
     lists[new] = _assigned(vectors, new.astype(np.uint32), read_only(former.centroids), threads)
     progress(1, 2)
     if imbalance(np.bincount(lists, minlength=len(former.centroids))) > _IMBALANCE_GROWTH * before:
-        return build(vectors, threads=threads, progress=progress)
-    width = former.sketches.shape[1]
-    return _grouped(vectors, lists, former.centroids, former.training, former.codec, width, threads)
+        return None
+    return _sorted_by_list(lists, former.centroids, former.training)
 
 
 def _check_vectors(vectors: NDArray[np.int16]) -> None:
@@ -187,23 +225,21 @@ def _assigned(
     return lists
 
 
-def _grouped(
-    vectors: NDArray[np.int16],
-    lists: NDArray[np.uint32],
-    centroids: NDArray[np.int16],
-    training: NDArray[np.float64],
-    codec: Codec,
-    width: int,
-    threads: int,
-) -> InvertedLists:
-    """Sort the rows by list, and encode their sketches."""
+def _sorted_by_list(lists: NDArray[np.uint32], centroids: NDArray[np.int16], training: NDArray[np.float64]) -> Grouping:
     order = np.argsort(lists, kind="stable").astype(np.uint32)
     lengths = np.bincount(lists, minlength=len(centroids))
+    return Grouping(centroids, np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint32), order, training)
+
+
+def _with_sketches(
+    vectors: NDArray[np.int16], grouping: Grouping, codec: Codec, width: int, threads: int
+) -> InvertedLists:
+    """Encode the sketches of the rows in the order of their lists."""
+    centroids, stops, order, training = grouping
     sketches = aligned((len(vectors), width), np.uint8)
     run_in_chunks(
         sketch.Encoder(codec, read_only(vectors), read_only(order), sketches), 0, len(vectors), _CHUNK, threads
     )
-    stops = np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint32)
     return InvertedLists(codec, centroids, stops, order, sketches, training)
 
 
@@ -267,7 +303,7 @@ class ListSearcher(SketchSearcher):
         rows, lists = len(self._stored.order), len(self._centroids)
         enough = min(int(share * rows), max(batch.pool, nprobe * rows // lists if len(allowed) else 0))
         ranked = pool_size(min(lists, int(2 * nprobe / share)))
-        found, compared = self._search_lists(batch, allowed, nprobe, ranked, enough, _LEAST_SHARE * share)
+        found, compared = self._search_lists(batch, allowed, nprobe, ranked, enough, LEAST_SHARE * share)
         self._scan_again(found, batch, allowed, compared == 0)
         return found
 

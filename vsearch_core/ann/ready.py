@@ -42,5 +42,13 @@ def load_list_kernels() -> None:
     ListSearcher(build(vectors), vectors).load()
 
 
+def load_pq_kernels() -> None:
+    """Load every kernel for lists of PQ codes, by building and searching tiny ones."""
+    from vsearch_core.ann.pq import PqSearcher, build
+
+    vectors = _some_vectors()
+    PqSearcher(build(vectors), vectors).load()
+
+
 def _some_vectors() -> NDArray[np.int16]:
     return np.random.default_rng(0).integers(-9000, 9000, (64, 8)).astype(np.int16)

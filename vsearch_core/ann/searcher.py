@@ -59,21 +59,63 @@ class NearestRows:
         self.rows[chosen], self.scores[chosen], self.counts[chosen] = other.rows, other.scores, other.counts
 
 
-class SketchSearcher:
+class VectorSearcher:
+    """Scans the vectors of one segment. Many threads may use it at once. It copies no array."""
+
+    def __init__(self, vectors: NDArray[np.int16], stored: StoredRows, limits: ScanLimits) -> None:
+        """Search the segment's vectors (n, d) in fixed point. `stored` has the rows of each node.
+
+        Raises ArgumentError if the two don't belong together.
+        """
+        if vectors.ndim != 2 or vectors.dtype != np.int16 or len(vectors) != len(stored.order):
+            reason = f"{vectors.dtype} of shape {vectors.shape}, but {len(stored.order)} int16 rows are listed"
+            raise ArgumentError("vectors", reason)
+        self._limits, self._stored, self._all = limits, stored, stored.allowed
+
+    def _batch(
+        self, queries: NDArray[np.float32], k: int, pool: int, allowed: NDArray[np.bool_] | None, threads: int
+    ) -> tuple["QueryBatch", NDArray[np.bool_], int]:
+        """Return the checked queries with their options, the mask of allowed rows (empty: all) and their number."""
+        vectors = self._stored.vectors
+        queries = read_only(queries.astype(np.float32, copy=False))
+        _check_arguments(vectors, queries, k, allowed)
+        count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
+        mask: NDArray[np.bool_] = self._all if allowed is None else read_only(allowed.astype(np.bool_, copy=False))
+        return QueryBatch(queries, read_only(to_fixed(queries)), k, pool_size(max(pool, k)), threads), mask, count
+
+    def _is_small(self, count: int, mask: NDArray[np.bool_]) -> bool:
+        """Return True if `count` allowed rows are so few that comparing their vectors is fast."""
+        return count <= (self._limits.filtered_rows if len(mask) else self._limits.exact_rows)
+
+    def _scan_rows(self, batch: "QueryBatch", allowed: NDArray[np.bool_]) -> NearestRows:
+        """Compare the allowed rows' vectors, or all if `allowed` is empty."""
+        from vsearch_core.kernels.scan import list_allowed_rows, scan_rows
+
+        vectors = self._stored.vectors
+        if len(allowed):
+            listed = np.empty(len(vectors) + 1, np.uint32)
+            rows = read_only(listed[: list_allowed_rows(allowed, listed)])
+        else:
+            rows = read_only(np.arange(len(vectors), dtype=np.uint32))
+
+        def scan(part: "QueryPart") -> None:
+            scan_rows(part.queries, vectors, rows, part.scores, part.rows, part.counts)
+
+        return batch.run(scan, exact=True)[0]
+
+    def _filtered(self, allowed: NDArray[np.bool_]) -> StoredRows:
+        return self._stored._replace(allowed=allowed)
+
+
+class SketchSearcher(VectorSearcher):
     """Scans the vectors or sketches of one segment. Many threads may use it at once. It copies no array."""
 
     def __init__(
         self, vectors: NDArray[np.int16], stored: StoredRows, graph: GraphArrays, codec: Codec, limits: ScanLimits
     ) -> None:
-        """Search the segment's vectors (n, d) in fixed point. `stored` has the rows of each node.
-
-        Only the sketches of `graph` are used. Raises ArgumentError if the two don't belong together.
-        """
-        if vectors.ndim != 2 or vectors.dtype != np.int16 or len(vectors) != len(stored.order):
-            reason = f"{vectors.dtype} of shape {vectors.shape}, but {len(stored.order)} int16 rows are listed"
-            raise ArgumentError("vectors", reason)
-        self._limits, self._stored, self._graph, self._codec = limits, stored, graph, codec.kernel_arrays()
-        self._all = stored.allowed
+        """Search the segment's vectors, as `VectorSearcher`. Only the sketches of `graph` are used."""
+        super().__init__(vectors, stored, limits)
+        self._graph, self._codec = graph, codec.kernel_arrays()
 
     def load(self) -> None:
         """Load every kernel (compiled function) that a search may need. The segment must have at least one row.
@@ -92,21 +134,6 @@ class SketchSearcher:
         """Load the kernels that only this kind of search uses."""
         raise NotImplementedError
 
-    def _batch(
-        self, queries: NDArray[np.float32], k: int, pool: int, allowed: NDArray[np.bool_] | None, threads: int
-    ) -> tuple["QueryBatch", NDArray[np.bool_], int]:
-        """Return the checked queries with their options, the mask of allowed rows (empty: all) and their number."""
-        vectors = self._stored.vectors
-        queries = read_only(queries.astype(np.float32, copy=False))
-        _check_arguments(vectors, queries, k, allowed)
-        count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
-        mask: NDArray[np.bool_] = self._all if allowed is None else read_only(allowed.astype(np.bool_, copy=False))
-        return QueryBatch(queries, read_only(to_fixed(queries)), k, pool_size(max(pool, k)), threads), mask, count
-
-    def _is_small(self, count: int, mask: NDArray[np.bool_]) -> bool:
-        """Return True if `count` allowed rows are so few that comparing their vectors is fast."""
-        return count <= (self._limits.filtered_rows if len(mask) else self._limits.exact_rows)
-
     def _sketches_discriminate(self, batch: "QueryBatch", allowed: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
         """Return for each query, (q,), if sketch scores can separate its best allowed rows from most others.
 
@@ -118,22 +145,6 @@ class SketchSearcher:
         step = max(1, count // _SAMPLE)
         sketches_discriminate(batch.fixed, self._filtered(allowed), self._graph, self._codec, step, result)
         return result
-
-    def _scan_rows(self, batch: "QueryBatch", allowed: NDArray[np.bool_]) -> NearestRows:
-        """Compare the allowed rows' vectors, or all if `allowed` is empty."""
-        from vsearch_core.kernels.scan import list_allowed_rows, scan_rows
-
-        vectors = self._stored.vectors
-        if len(allowed):
-            listed = np.empty(len(vectors) + 1, np.uint32)
-            rows = read_only(listed[: list_allowed_rows(allowed, listed)])
-        else:
-            rows = read_only(np.arange(len(vectors), dtype=np.uint32))
-
-        def scan(part: "QueryPart") -> None:
-            scan_rows(part.queries, vectors, rows, part.scores, part.rows, part.counts)
-
-        return batch.run(scan, exact=True)[0]
 
     def _scan_sketches(self, batch: "QueryBatch", allowed: NDArray[np.bool_]) -> NearestRows:
         """Compare the sketches of all nodes with an allowed row."""
@@ -158,9 +169,6 @@ class SketchSearcher:
         if chosen.any():
             mask = allowed if len(allowed) else read_only(np.ones(len(self._stored.vectors), np.bool_))
             found.replace_where(chosen, self._scan_sketches(batch.only(chosen), mask))
-
-    def _filtered(self, allowed: NDArray[np.bool_]) -> StoredRows:
-        return self._stored._replace(allowed=allowed)
 
 
 def pool_size(count: int) -> int:

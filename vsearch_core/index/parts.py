@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core import kernel_cache
-from vsearch_core.ann.check import check_graph, check_lists
+from vsearch_core.ann.check import check_graph, check_lists, check_pq
 from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.ann.ivf import InvertedLists
-from vsearch_core.ann.sketch import StoredSketches
+from vsearch_core.ann.pq import CODES, PqLists
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index import ann_policy
@@ -42,10 +42,12 @@ WINDOW_STOPS = "windows_stops"
 WINDOW_CODES = "windows_codes"
 GRAPH_PREFIX = "graph_"
 IVF_PREFIX = "ivf_"
+PQ_PREFIX = "pq_"
 _ROWS_PER_BLOCK = 4096  # rows of an array that are copied at a time
 
 Mask = NDArray[np.bool_]
-Sketches = TypeVar("Sketches", bound=StoredSketches)
+Stored = TypeVar("Stored", Graph, InvertedLists, PqLists)
+Lists = TypeVar("Lists", InvertedLists, PqLists)
 
 
 class Input(Enum):
@@ -136,7 +138,7 @@ class NewSegment:
 
     @property
     def ann_kind(self) -> str:
-        """Return `ann_policy.GRAPH`, IVF or FLAT: what the segment gets if it isn't small."""
+        """Return what the segment gets if it isn't small, as `AnnPolicy.kind`."""
         return ann_policy.policy_of(self.catalog).kind(len(self.chunk_ids), self.limits)
 
     @property
@@ -422,7 +424,7 @@ def stored_graph(arrays: Arrays) -> Graph | None:
     return _stored(Graph, GRAPH_PREFIX, arrays)
 
 
-def _stored(kind: type[Sketches], prefix: str, arrays: Arrays) -> Sketches | None:
+def _stored(kind: type[Stored], prefix: str, arrays: Arrays) -> Stored | None:
     found = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     return kind.from_arrays(found) if found else None
 
@@ -432,8 +434,8 @@ def _graph_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tup
 
 
 def _faults(
-    stored: Sketches | None,
-    check: Callable[[Sketches, NDArray[Any]], None],
+    stored: Stored | None,
+    check: Callable[[Stored, NDArray[Any]], None],
     finding: str,
     arrays: Arrays,
     dimensions: Mapping[str, int],
@@ -461,7 +463,7 @@ def _build_lists(segment: NewSegment, writer: SegmentWriter) -> None:
     vectors = writer.map(vectors_name())
     if len(vectors) >= segment.limits.graph_rows:
         report = _prepare(segment, "grouping", load_list_kernels)
-        former = None if Input.VECTORS in segment.changed else _former_lists(segment)
+        former = None if Input.VECTORS in segment.changed else _former_lists(segment, IVF, stored_lists, check_lists)
         if former is None:
             lists = build(vectors, threads=usable_cores(), progress=report)
         else:
@@ -470,24 +472,29 @@ def _build_lists(segment: NewSegment, writer: SegmentWriter) -> None:
         writer.add_arrays({IVF_PREFIX + name: array for name, array in lists.arrays().items()})
 
 
-def _former_lists(segment: NewSegment) -> tuple[InvertedLists, NDArray[np.int64]] | None:
-    """Return the lists of the largest former segment with lists, and the list there of each new row or -1, (n,).
+def _former_lists(
+    segment: NewSegment,
+    part: Part,
+    stored: Callable[[Arrays], Lists | None],
+    check: Callable[[Lists, NDArray[Any]], None],
+) -> tuple[Lists, NDArray[np.int64]] | None:
+    """Return the lists of the largest former segment with the part, and the list there of each new row or -1, (n,).
 
-    Returns None if no former segment has lists, or if they are damaged.
+    Returns None if no former segment has the part, or if it is damaged.
     """
-    sizes = [len(each.kept) if IVF.is_in(each.arrays) else -1 for each in segment.former]
+    sizes = [len(each.kept) if part.is_in(each.arrays) else -1 for each in segment.former]
     if max(sizes, default=-1) < 0:
         return None
     number = sizes.index(max(sizes))
     largest = segment.former[number]
     try:
-        lists = stored_lists(largest.arrays)
+        lists = stored(largest.arrays)
         assert lists is not None
-        check_lists(lists, largest.arrays[vectors_name()])
+        check(lists, largest.arrays[vectors_name()])
     except (KeyError, ValueError):
         return None
     start = sum(int(np.count_nonzero(each.kept)) for each in segment.former[:number])
-    own = lists.list_of_row[largest.kept]
+    own = lists.grouping.list_of_row[largest.kept]
     known = np.full(len(segment.chunk_ids), -1, np.int64)
     known[start : start + len(own)] = own
     return lists, known
@@ -503,6 +510,42 @@ def stored_lists(arrays: Arrays) -> InvertedLists | None:
 
 def _list_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     return _faults(stored_lists(arrays), check_lists, "its inverted lists are damaged", arrays, dimensions)
+
+
+# Product quantisation
+
+
+def _build_pq(segment: NewSegment, writer: SegmentWriter) -> None:
+    """Build lists of PQ codes over the segment's vectors if it has enough rows. Raises StoppedError if stopped.
+
+    The centroids of a former segment are kept if they still fit and its codes have the wanted size.
+    """
+    from vsearch_core.ann.pq import build, extend
+    from vsearch_core.ann.ready import load_pq_kernels
+
+    vectors = writer.map(vectors_name())
+    if len(vectors) >= segment.limits.graph_rows:
+        report = _prepare(segment, "grouping", load_pq_kernels)
+        former = None if Input.VECTORS in segment.changed else _former_lists(segment, PQ, stored_pq, check_pq)
+        if former is None or ann_policy.pq_kind(former[0].bytes) != segment.ann_kind:
+            size = int(segment.ann_kind.removeprefix(ann_policy.PQ))
+            lists = build(vectors, size, threads=usable_cores(), progress=report)
+        else:
+            lists = extend(former[0], vectors, former[1], threads=usable_cores(), progress=report)
+        report(1, 1)
+        writer.add_arrays({PQ_PREFIX + name: array for name, array in lists.arrays().items()})
+
+
+def stored_pq(arrays: Arrays) -> PqLists | None:
+    """Return the lists of PQ codes from a segment's arrays, or None if it has none. Raises KeyError if one is missing.
+
+    The arrays are not verified: call `ann.check.check_pq` before the lists are searched.
+    """
+    return _stored(PqLists, PQ_PREFIX, arrays)
+
+
+def _pq_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    return _faults(stored_pq(arrays), check_pq, "its PQ codes are damaged", arrays, dimensions)
 
 
 # All parts, in the order in which their arrays are written: a part may read the arrays of parts before it
@@ -552,13 +595,28 @@ IVF = Part(
     later=True,
     wanted=lambda segment: segment.ann_kind == ann_policy.IVF,
 )
+PQ = Part(
+    "pq",
+    (PQ_PREFIX,),
+    Input.VECTORS,
+    _build_pq,
+    verified_when_read=(PQ_PREFIX,),
+    faults=_pq_faults,
+    optional=True,
+    later=True,
+    wanted=lambda segment: segment.ann_kind.startswith(ann_policy.PQ),
+)
 # The segment's copy of its catalog entry, which `SegmentWriter.finish` writes and `store.recovery` reads
 ABOUT = Part("about", (ABOUT_FILE,), Input.ROWS, _build_nothing, optional=True, counted_as="catalog")
-PARTS = (VECTORS, WINDOWS, IDS, POSTINGS, GRAPH, IVF, ABOUT)
+PARTS = (VECTORS, WINDOWS, IDS, POSTINGS, GRAPH, IVF, PQ, ABOUT)
 
 
 def ann_kind_of(arrays: Iterable[str]) -> str:
-    """Return `ann_policy.GRAPH`, IVF or FLAT: what a segment with arrays of these names has."""
+    """Return what a segment with arrays of these names has, as `AnnPolicy.kind`."""
+    arrays = tuple(arrays)
+    sizes = [name.removeprefix(PQ_PREFIX + CODES) for name in arrays if name.startswith(PQ_PREFIX + CODES)]
+    if sizes and sizes[0].isdecimal():
+        return ann_policy.pq_kind(int(sizes[0]))
     kinds = {ann_policy.GRAPH: GRAPH, ann_policy.IVF: IVF}
     return next((kind for kind, part in kinds.items() if part.is_in(arrays)), ann_policy.FLAT)
 

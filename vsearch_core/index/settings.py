@@ -4,6 +4,7 @@ Vectors, chunks and terms can only be compared if they were made with the same s
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -65,8 +66,8 @@ class IndexSettings:
 
     `fingerprint` identifies the embedder that made the vectors; `model` and `base_url` are used to open it again (see
     `EmbedderSpec`). `analyzer` is the version of the analyzer that made the postings. `ann` is one of
-    `config.ANN_CHOICES`: what large segments get, so that their vectors can be searched faster than by a scan. It can
-    be changed at any time.
+    `config.ANN_CHOICES` or "pqN": what large segments get, so that their vectors can be searched faster than by a scan.
+    It can be changed at any time.
     """
 
     fingerprint: Fingerprint
@@ -177,9 +178,18 @@ def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettin
 
 
 def check_ann(choice: str | None) -> None:
-    """Raise ArgumentError if the choice is none of `config.ANN_CHOICES`; None is allowed."""
-    if choice is not None and choice not in config.ANN_CHOICES:
-        raise ArgumentError("ann", f"{choice!r} is not one of {', '.join(config.ANN_CHOICES)}")
+    """Raise ArgumentError if the choice is none of `config.ANN_CHOICES` and no "pqN"; None is allowed."""
+    least, _, most = config.PQ_BYTES
+    size = pq_bytes(choice or "")
+    if choice is not None and choice not in config.ANN_CHOICES and (size is None or not least <= size <= most):
+        names = ", ".join(config.ANN_CHOICES)
+        raise ArgumentError("ann", f"{choice!r} is not one of {names}, or pqN with N from {least} to {most} bytes")
+
+
+def pq_bytes(choice: str) -> int | None:
+    """Return the size of PQ codes that "pq" or "pqN" stands for, in bytes; None for another choice."""
+    found = re.fullmatch(r"pq([1-9][0-9]{0,2})?", choice, re.ASCII)
+    return int(found[1] or config.PQ_BYTES[1]) if found else None
 
 
 def chunk_sizes(options: IndexOptions) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.ann.ivf import InvertedLists
+from vsearch_core.ann.pq import PqLists
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.parts import (
     CHUNK_IDS,
@@ -23,6 +24,7 @@ from vsearch_core.index.parts import (
     open_parts,
     stored_graph,
     stored_lists,
+    stored_pq,
     vectors_name,
 )
 from vsearch_core.index.rows import RowMap
@@ -42,7 +44,7 @@ class SegmentView:
 
     `alive` (n,) is True for live rows and False for deleted ones. Arrays in `Part.verified_when_read`, such as the
     vectors, are not verified yet: see `checksum_ok` and docs/adr/0006-verification.md. Call `ann.check.check_graph`
-    before the graph is searched, or `check_lists` before the inverted lists are.
+    before the graph is searched, `check_lists` or `check_pq` before the inverted lists are.
     """
 
     name: str
@@ -51,7 +53,7 @@ class SegmentView:
     postings: Postings
     graph: Graph | None
     manifest: Manifest
-    lists: InvertedLists | None = None
+    lists: InvertedLists | PqLists | None = None
 
     @property
     def vectors(self) -> NDArray[Any]:
@@ -225,7 +227,8 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     """Open a segment and return a view of it. Raises FileNotFoundError and IndexCorruptError."""
     arrays = open_parts(catalog.index, record)
     try:
-        postings, graph, lists = Postings.from_arrays(arrays), stored_graph(arrays), stored_lists(arrays)
+        postings, graph = Postings.from_arrays(arrays), stored_graph(arrays)
+        lists = stored_lists(arrays) or stored_pq(arrays)
         if WINDOWS.is_in(arrays):
             _ = arrays[WINDOW_STOPS], arrays[WINDOW_CODES]
     except KeyError as error:

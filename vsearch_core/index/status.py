@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.index.named_sources import outside_paths
-from vsearch_core.index.parts import GRAPH, IVF, part_sizes
+from vsearch_core.index.parts import GRAPH, IVF, PQ, part_sizes
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import CHOSEN, catalog_sources, source_to_json
 from vsearch_core.model import Fingerprint, JsonValue
@@ -22,14 +22,15 @@ from vsearch_core.store.vectors import unfinished_re_embeddings
 class Status:
     """The settings, counts and sizes of an index.
 
-    `size` has the bytes on disk of its vectors, graph, ivf (inverted lists), postings, ids, text (compressed), catalog
-    (without the text) and damaged files (copies that repairs have kept). `removed` are paths inside the sources that
-    the user removed from the index. `dead_rows` is the number of deleted rows still on disk. `graph_segments` segments,
-    with `graph_rows` rows, have a graph, and `ivf_segments`, with `ivf_rows` rows, have inverted lists; `ann` is the
-    choice between them, one of `config.ANN_CHOICES`. `pending_files` and `pending_chunks` are files and chunks that a
-    stopped run has not embedded. `re_embedding` is True if a re-embedding was stopped. `outside` are the sources
-    outside the folder around the index. `walks` has the options with which each source was walked last, by path.
-    `files_by_state` has the number of files in each state of `store.states.STATES`.
+    `size` has the bytes on disk of its vectors, graph, ivf (inverted lists), pq (PQ codes), postings, ids, text
+    (compressed), catalog (without the text) and damaged files (copies that repairs have kept). `removed` are paths
+    inside the sources that the user removed from the index. `dead_rows` is the number of deleted rows still on disk.
+    `graph_segments` segments, with `graph_rows` rows, have a graph, and `ivf_segments`, with `ivf_rows` rows, have
+    inverted lists; of `pq_segments` and `pq_rows`, the lists have PQ codes. `ann` is the choice between them (see
+    `settings.check_ann`). `pending_files` and `pending_chunks` are files and chunks that a stopped run has not
+    embedded. `re_embedding` is True if a re-embedding was stopped. `outside` are the sources outside the folder around
+    the index. `walks` has the options with which each source was walked last, by path. `files_by_state` has the number
+    of files in each state of `store.states.STATES`.
     """
 
     index: Path
@@ -58,6 +59,8 @@ class Status:
     ann: str = config.ANN_CHOICES[0]
     ivf_segments: int = 0
     ivf_rows: int = 0
+    pq_segments: int = 0
+    pq_rows: int = 0
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -68,6 +71,7 @@ def read_status(snapshot: Snapshot) -> Status:
     sources = sorted(zip(catalog.sources(), catalog_sources(root, catalog), strict=True), key=itemgetter(0))
     linked = [record for record in records if GRAPH.is_in(record.manifest)]
     grouped = [record for record in records if IVF.is_in(record.manifest)]
+    coded = [record for record in records if PQ.is_in(record.manifest)]
     live, staged, unembedded = catalog.counts()
     return Status(
         index=catalog.index,
@@ -100,6 +104,8 @@ def read_status(snapshot: Snapshot) -> Status:
         ann=settings.ann,
         ivf_segments=len(grouped),
         ivf_rows=sum(record.rows for record in grouped),
+        pq_segments=len(coded),
+        pq_rows=sum(record.rows for record in coded),
     )
 
 

@@ -8,3 +8,5 @@ SCORE_BITS = 24  # of a BM25 score in units, which a float32 holds exactly
 BLOCK_POSTINGS = 128  # consecutive postings that share a bound on their contribution to a score
 POOL_BLOCK = 8  # keys: a pool's capacity is a multiple of it, and that many guard slots precede the pool
 LAST_KEY = 0x7FFFFFFFFFFFFFFF  # fills the free places of a pool: sorts behind every key, and counts as expanded
+PQ_BLOCK = 64  # rows whose PQ codes are stored and compared together
+PQ_CENTROIDS = 256  # of each sub-vector, so that its number is a byte

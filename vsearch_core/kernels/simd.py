@@ -17,6 +17,7 @@ from llvmlite import ir
 
 from vsearch_core.kernels.jit import cgutils, config, intrinsic, types
 
+_TABLE = 256  # dot products in a PQ table, one for each value of a byte
 PLANES = 4  # two-bit digits in a byte of a sketch
 SUMS_AT_ONCE = 32  # compared by `first_above` in one step
 
@@ -24,10 +25,14 @@ _I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.
 Value = Any  # llvmlite's and numba's objects have no static types
 
 
-def _host_variants() -> tuple[str, ...]:
-    features: Any = llvm.get_host_cpu_features()
+def _host_features() -> Any:
     if config.CPU_FEATURES is not None:  # set by NUMBA_CPU_NAME or NUMBA_CPU_FEATURES
-        features = {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",") if name}
+        return {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",") if name}
+    return llvm.get_host_cpu_features()
+
+
+def _host_variants() -> tuple[str, ...]:
+    features = _host_features()
     found = ["generic"]
     if features.get("avx2"):
         found.insert(0, "avx2")
@@ -37,6 +42,7 @@ def _host_variants() -> tuple[str, ...]:
 
 
 VARIANTS = _host_variants()
+TABLE_VARIANTS = ("vbmi", "generic") if _host_features().get("avx512vbmi") else ("generic",)  # of `sum_tables`
 
 
 def _at(context: Value, builder: Value, kind: Value, array: Value, offset: Value) -> Value:
@@ -380,7 +386,133 @@ def first_above(
     return types.int64(sums, types.int64, types.int64, types.int32), generate
 
 
+def _lookup_vbmi(builder: Value, codes: Value, table: Value) -> Value:
+    """Return the 64 elements of a table of 256 bytes at the indices `codes`: two lookups in halves, and a choice."""
+    bytes_ = ir.VectorType(_I8, 64)
+    quarters = [_load(builder, table, ir.Constant(_I64, 64 * i), 64) for i in range(4)]
+    name = "llvm.x86.avx512.vpermi2var.qi.512"
+    low, high = (_call(builder, name, bytes_, quarters[i], codes, quarters[i + 1]) for i in (0, 2))
+    return builder.select(builder.icmp_signed("<", codes, _splat(_I8, 64, 0)), high, low)
+
+
+def _lookup_generic(builder: Value, codes: Value, table: Value) -> Value:
+    """Return the 64 elements of a table of 256 bytes at the indices `codes`, one after the other."""
+    found = ir.Constant(ir.VectorType(_I8, 64), ir.Undefined)
+    for lane in range(64):
+        number = ir.Constant(_I32, lane)
+        index = builder.zext(builder.extract_element(codes, number), _I64)
+        found = builder.insert_element(found, builder.load(builder.gep(table, [index])), number)
+    return found
+
+
+def make_sum_tables(variant: str) -> Value:
+    """Return an intrinsic f(codes, offset, tables, parts, sums, least) that adds table elements for a block of 64 rows.
+
+    `codes` uint8 has `parts` bytes of each row: byte b of row r is at offset + 64 * b + place, where place is 2 * r for
+    the first 32 rows and 2 * (r - 32) + 1 for the others. `tables` (256 * parts,) uint8 has a number for each value of
+    each byte. The sum of a row's numbers is written to sums[r], (64,) uint16; it must be below 2**16.
+
+    The intrinsic returns a uint64, in which bit r is set if sums[r] >= least.
+    """
+    lookup = {"vbmi": _lookup_vbmi, "generic": _lookup_generic}[variant]
+
+    @intrinsic
+    def sum_tables(
+        typing: Value, codes: Value, offset: Value, tables: Value, parts: Value, sums: Value, least: Value
+    ) -> tuple[Value, Callable[..., Value]]:
+        def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+            kinds, short = signature.args, ir.VectorType(_I16, 32)
+            block = _at(context, builder, kinds[0], arguments[0], arguments[1])
+            first = _at(context, builder, kinds[2], arguments[2], ir.Constant(_I64, 0))
+            out = _at(context, builder, kinds[4], arguments[4], ir.Constant(_I64, 0))
+            zero, eight = _splat(_I16, 32, 0), _splat(_I16, 32, 8)
+            both, odd = (cgutils.alloca_once_value(builder, zero) for _ in range(2))
+            with cgutils.for_range(builder, arguments[3]) as loop:
+                at = builder.mul(loop.index, ir.Constant(_I64, 64))
+                table = builder.gep(first, [builder.mul(loop.index, ir.Constant(_I64, _TABLE))])
+                found = builder.bitcast(lookup(builder, _load(builder, block, at, 64), table), short)
+                builder.store(builder.add(builder.load(both), found), both)  # even places + 256 * odd ones
+                builder.store(builder.add(builder.load(odd), builder.lshr(found, eight)), odd)
+            high = builder.load(odd)
+            low = builder.sub(builder.load(both), builder.shl(high, eight))
+            bound = builder.insert_element(ir.Constant(short, ir.Undefined), arguments[5], ir.Constant(_I32, 0))
+            bound = builder.shuffle_vector(bound, bound, _splat(_I32, 32, 0))
+            masks = []
+            for number, half in enumerate((low, high)):
+                address = builder.gep(out, [ir.Constant(_I64, 32 * number)])
+                builder.store(half, builder.bitcast(address, short.as_pointer()), align=2)
+                mask = builder.bitcast(builder.icmp_unsigned(">=", half, bound), _I32)
+                masks.append(builder.zext(mask, _I64))
+            return builder.or_(masks[0], builder.shl(masks[1], ir.Constant(_I64, 32)))
+
+        return types.uint64(codes, types.int64, tables, types.int64, sums, types.uint16), generate
+
+    return sum_tables
+
+
+@intrinsic
+def lowest_bit(typing: Value, mask: Value) -> tuple[Value, Callable[..., Value]]:
+    """Return the number of the lowest bit that is set in a uint64; 64 if none is."""
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        return _call(builder, "llvm.cttz.i64", _I64, arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def nearest_centroid(
+    typing: Value, vector: Value, at: Value, book: Value, book_at: Value, halves: Value, halves_at: Value, size: Value
+) -> tuple[Value, Callable[..., Value]]:
+    """Return the number of the centroid nearest to the sub-vector vector[at : at + size], the first of equal ones.
+
+    `book` and `halves` are float32: from book[book_at] on there are `size` rows with one element of each of 256
+    centroids, and from halves[halves_at] on half of their squared lengths.
+    """
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        kinds, lanes, groups = signature.args, 16, 4
+        floats, words = ir.VectorType(_F32, lanes), ir.VectorType(_I32, lanes)
+        own = _at(context, builder, kinds[0], arguments[0], arguments[1])
+        centroids = _at(context, builder, kinds[2], arguments[2], arguments[3])
+        half = _at(context, builder, kinds[4], arguments[4], arguments[5])
+        best = cgutils.alloca_once_value(builder, _splat(_F32, lanes, float("-inf")))
+        where = cgutils.alloca_once_value(builder, _splat(_I32, lanes, 0))
+        cells = [cgutils.alloca_once_value(builder, _splat(_F32, lanes, 0.0)) for _ in range(groups)]
+        for start in range(0, _TABLE, lanes * groups):
+            for number, cell in enumerate(cells):
+                place = ir.Constant(_I64, start + number * lanes)
+                builder.store(builder.fneg(_load(builder, half, place, lanes)), cell)
+            with cgutils.for_range(builder, arguments[6]) as loop:
+                element = builder.load(builder.gep(own, [loop.index]))
+                spread = builder.insert_element(ir.Constant(floats, ir.Undefined), element, ir.Constant(_I32, 0))
+                spread = builder.shuffle_vector(spread, spread, _splat(_I32, lanes, 0))
+                row = builder.mul(loop.index, ir.Constant(_I64, _TABLE))
+                for number, cell in enumerate(cells):
+                    place = builder.add(row, ir.Constant(_I64, start + number * lanes))
+                    values = _load(builder, centroids, place, lanes)
+                    builder.store(
+                        _call(builder, f"llvm.fma.v{lanes}f32", floats, spread, values, builder.load(cell)), cell
+                    )
+            for number, cell in enumerate(cells):
+                score, numbers = builder.load(cell), [start + number * lanes + lane for lane in range(lanes)]
+                better = builder.fcmp_ordered(">", score, builder.load(best))
+                builder.store(builder.select(better, score, builder.load(best)), best)
+                builder.store(builder.select(better, ir.Constant(words, numbers), builder.load(where)), where)
+        highest = builder.load(best)
+        top = _call(builder, f"llvm.vector.reduce.fmax.v{lanes}f32", _F32, highest)
+        spread = builder.insert_element(ir.Constant(floats, ir.Undefined), top, ir.Constant(_I32, 0))
+        spread = builder.shuffle_vector(spread, spread, _splat(_I32, lanes, 0))
+        chosen = builder.select(
+            builder.fcmp_ordered("==", highest, spread), builder.load(where), _splat(_I32, lanes, _TABLE - 1)
+        )
+        return builder.zext(_call(builder, f"llvm.vector.reduce.umin.v{lanes}i32", _I32, chosen), _I64)
+
+    return types.int64(vector, types.int64, book, types.int64, halves, types.int64, types.int64), generate
+
+
 dot_u8i8 = make_dot_u8i8(VARIANTS[0])
 dot_i16 = make_dot_i16(VARIANTS[0])
 dot_sketch = make_dot_sketch(VARIANTS[0])
 dot_f32 = _kernel(_emit_dot_f32, types.float32)  # (float32 array, offset, float32 or int16 array, offset, length)
+sum_tables = make_sum_tables(TABLE_VARIANTS[0])

@@ -118,3 +118,19 @@ class Window(NamedTuple):
     starts: Any
     ends: Any
     rest: Any
+
+
+class PqArrays(NamedTuple):
+    """Inverted lists of PQ codes (see `ann.pq.PqLists`).
+
+    `centroids` (lists, d) int16 and `stops` (lists + 1,) uint32 are the lists, and `blocks` (b, m, PQ_BLOCK) uint8 the
+    codes. `rotation` (c, d) int16 and `books` (m, s, PQ_CENTROIDS) float32 are the quantiser. `error` float32 is the
+    standard error of an estimated dot product of unit vectors.
+    """
+
+    centroids: Any
+    stops: Any
+    blocks: Any
+    rotation: Any
+    books: Any
+    error: Any

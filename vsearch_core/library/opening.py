@@ -58,7 +58,8 @@ def open_index(
         language: The language to stem keywords in, such as "en"; "auto" detects it for each chunk, "none" turns
             stemming off.
         ann: What large segments get to search their vectors by: "graph", "ivf" (inverted lists, which take less memory
-            and are slower to search), "flat" (nothing: all vectors are compared) or "auto" (a graph, unless building it
+            and are slower to search), "pq" or "pqN" (inverted lists with codes of 64 or N bytes a vector, 8 to 256, by
+            product quantisation), "flat" (nothing: all vectors are compared) or "auto" (a graph, unless building it
             takes too much memory). For an existing index, another choice than before is made real by the next update.
         api_key: The key for a remote embedder. It is sent only to the provider's own address, and to an address that
             this call names or `consent` allows.

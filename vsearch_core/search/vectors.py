@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from vsearch_core import config, kernel_cache
 from vsearch_core.ann import flat
-from vsearch_core.ann.check import check_graph, check_lists
+from vsearch_core.ann.check import check_graph, check_lists, check_pq
 from vsearch_core.ann.hnsw import GraphSearcher
 from vsearch_core.ann.ivf import ListSearcher
+from vsearch_core.ann.pq import PqLists, PqSearcher
 from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.ann.windows import best_windows, combined_cosines, window_cosines
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.parts import GRAPH, IVF, WINDOW_CODES, WINDOW_STOPS, vectors_name
+from vsearch_core.index.parts import GRAPH, IVF, PQ, WINDOW_CODES, WINDOW_STOPS, vectors_name
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
@@ -110,7 +111,7 @@ class VectorRoute:
         self._budget = EngineBudget(self._start_rows)
         self._scan_limits = limits.scans
         self._engine_starting = engine_starting
-        self._searchers: dict[int, GraphSearcher | ListSearcher] = {}
+        self._searchers: dict[int, GraphSearcher | ListSearcher | PqSearcher] = {}
         self._verified_windows: set[int] = set()  # global rows
 
     def reset_budget(self) -> None:
@@ -255,7 +256,7 @@ class VectorRoute:
         effort = _Effort(ef_search, options.nprobe or config.NPROBE)
         return effort if required or self._budget.should_start(self._indexed_rows) else None
 
-    def _searcher(self, number: int) -> GraphSearcher | ListSearcher:
+    def _searcher(self, number: int) -> GraphSearcher | ListSearcher | PqSearcher:
         """Return the engine over a segment's graph or inverted lists, which are checked before their first use."""
         if number not in self._searchers:
             from vsearch_core.ann.ready import announce_if_slow
@@ -267,9 +268,10 @@ class VectorRoute:
         return self._searchers[number]
 
 
-def _checked_searcher(segment: SegmentView, limits: ScanLimits) -> GraphSearcher | ListSearcher:
+def _checked_searcher(segment: SegmentView, limits: ScanLimits) -> GraphSearcher | ListSearcher | PqSearcher:
     """Return the engine over a segment's graph or inverted lists. Raises IndexCorruptError if they are damaged."""
-    part = IVF if segment.graph is None else GRAPH
+    listed = PQ if isinstance(segment.lists, PqLists) else IVF
+    part = listed if segment.graph is None else GRAPH
     try:
         damaged = segment.damaged_array(part)
         if damaged is not None:
@@ -277,9 +279,16 @@ def _checked_searcher(segment: SegmentView, limits: ScanLimits) -> GraphSearcher
         if segment.graph is not None:
             check_graph(segment.graph, segment.vectors)
             return GraphSearcher(segment.graph, segment.vectors, limits)
+        if isinstance(segment.lists, PqLists):
+            check_pq(segment.lists, segment.vectors)
+            return PqSearcher(segment.lists, segment.vectors, limits)
         assert segment.lists is not None
         check_lists(segment.lists, segment.vectors)
         return ListSearcher(segment.lists, segment.vectors, limits)
     except ValueError as error:
-        name, code = ("inverted lists are", "lists-corrupt") if part is IVF else ("graph is", "graph-corrupt")
+        name, code = {
+            GRAPH.name: ("graph is", "graph-corrupt"),
+            IVF.name: ("inverted lists are", "lists-corrupt"),
+            PQ.name: ("PQ codes are", "lists-corrupt"),
+        }[part.name]
         raise IndexCorruptError(f"segment {segment.name}", f"its {name} damaged ({error})", code) from None

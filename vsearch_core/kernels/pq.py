@@ -1,0 +1,229 @@
+"""Encode vectors by product quantisation, and search inverted lists of such codes. `ann.pq` describes the codes.
+
+Components are float32, in units of 1 / FIXED_ONE. Those of a row don't depend on other rows, and all sums over rows are
+of integers, so codes don't depend on the number of threads.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from vsearch_core.kernels.constants import FIXED_ONE, LAST_KEY, POOL_BLOCK, PQ_BLOCK, PQ_CENTROIDS
+from vsearch_core.kernels.graph import CANDIDATES_PER_SIGMA, MARGIN, count_to_rescore, prefetch_vectors, rescore
+from vsearch_core.kernels.jit import kernel
+from vsearch_core.kernels.keys import key_row, make_key
+from vsearch_core.kernels.lists import excludes_nearest, rank_lists
+from vsearch_core.kernels.simd import dot_f32, dot_i16, insert_sorted, lowest_bit, nearest_centroid, sum_tables
+from vsearch_core.kernels.tuples import PqArrays, StoredRows
+
+_LAST_SUM = 65_535  # the largest sum of table elements
+_LARGEST_ELEMENT = 255  # of a table
+_FAST = {"contract", "nnan", "nsz"}  # lets LLVM find a least or largest element by vector instructions
+
+
+@kernel(inline="always")
+def place_in_block(row: int) -> Any:
+    """Return the place of a row's byte among the 64 bytes of its block, as `simd.make_sum_tables` expects it."""
+    return 2 * (row % 32) + row // 32
+
+
+@kernel
+def rotate(vectors: Any, rows: Any, rotation: Any, start: int, stop: int, out: Any) -> None:
+    """Write the components of vectors[rows[start:stop]], (n, d) int16 in fixed point, to out[start:stop].
+
+    `rotation` (c, d) int16 has the direction of each component in a row, of length FIXED_ONE. `out` is (r, c) float32.
+    """
+    dimension = vectors.shape[1]
+    for i in range(start, stop):
+        at = np.int64(rows[i]) * dimension
+        for j in range(len(rotation)):
+            dot = np.int64(dot_i16(vectors, at, rotation, j * dimension, dimension))
+            out[i, j] = np.float32(dot) * np.float32(1.0 / FIXED_ONE)
+
+
+@kernel
+def quantise(components: Any, books: Any, halves: Any, start: int, stop: int, codes: Any) -> None:
+    """Write the nearest centroid of each sub-vector of components[start:stop], (r, c) float32, to `codes` (r, m) uint8.
+
+    `books` (m, s, PQ_CENTROIDS) float32 has the centroids of each sub-vector in columns, and `halves` (m, PQ_CENTROIDS)
+    half of their squared lengths; c = m * s.
+    """
+    parts, size = books.shape[0], books.shape[1]
+    flat, books_flat, halves_flat = components.reshape(-1), books.reshape(-1), halves.reshape(-1)
+    for i in range(start, stop):
+        for part in range(parts):
+            at, book = (i * parts + part) * size, part * size * PQ_CENTROIDS
+            codes[i, part] = nearest_centroid(flat, at, books_flat, book, halves_flat, part * PQ_CENTROIDS, size)
+
+
+@kernel
+def add_to_books(components: Any, codes: Any, sums: Any, counts: Any) -> None:
+    """Add each sub-vector's rounded components to sums[its part, :, its code], and 1 to counts[its part, its code].
+
+    `components` (r, m * s) float32 and `codes` (r, m) uint8 are those of `quantise`. `sums` (m, s, PQ_CENTROIDS) and
+    `counts` (m, PQ_CENTROIDS) are int64.
+    """
+    parts, size = sums.shape[0], sums.shape[1]
+    for i in range(len(codes)):
+        for part in range(parts):
+            code = codes[i, part]
+            counts[part, code] += 1
+            for j in range(size):
+                sums[part, j, code] += np.int64(np.rint(components[i, part * size + j]))
+
+
+@kernel
+def encode_block(
+    vectors: Any, order: Any, lists: Any, centroids: Any, pq: PqArrays, halves: Any, start: int, stop: int, blocks: Any
+) -> None:
+    """Write the codes of the rows order[start:stop] to `blocks` (n / PQ_BLOCK, m, PQ_BLOCK) uint8.
+
+    `vectors` (n, d) int16 are in fixed point; `lists` (n,) is the list of each row in `order`, and `centroids` (lists,
+    c) float32 are the components of its centroid, which are subtracted.
+    """
+    parts = pq.books.shape[0]
+    components = np.empty((1, pq.rotation.shape[0]), np.float32)
+    codes = np.empty((1, parts), np.uint8)
+    for node in range(start, stop):
+        rotate(vectors, order[node : node + 1], pq.rotation, 0, 1, components)
+        for j in range(components.shape[1]):
+            components[0, j] -= centroids[lists[node], j]
+        quantise(components, pq.books, halves, 0, 1, codes)
+        for part in range(parts):
+            blocks[node // PQ_BLOCK, part, place_in_block(node % PQ_BLOCK)] = codes[0, part]
+
+
+@kernel(fastmath=_FAST)
+def dot_products(components: Any, at: int, book: Any, out: Any) -> Any:
+    """Write the dot products of components[at : at + s] with all centroids of `book` (s, PQ_CENTROIDS) to `out`.
+
+    Returns the least and the largest of them.
+    """
+    for centroid in range(PQ_CENTROIDS):
+        out[centroid] = np.float32(0.0)
+    for j in range(len(book)):
+        component = components[at + j]
+        row = book[j]
+        for centroid in range(PQ_CENTROIDS):
+            out[centroid] += component * row[centroid]
+    least, most = out[0], out[0]
+    for centroid in range(PQ_CENTROIDS):
+        least = min(least, out[centroid])
+    for centroid in range(PQ_CENTROIDS):
+        most = max(most, out[centroid])
+    return least, most
+
+
+@kernel(fastmath=_FAST)
+def round_to_steps(products: Any, least: float, factor: float, out: Any) -> None:
+    """Write (products - least) * factor, rounded, to `out`, (PQ_CENTROIDS,) uint8."""
+    for centroid in range(PQ_CENTROIDS):
+        out[centroid] = np.uint8(np.int32((products[centroid] - least) * factor + np.float32(0.5)))
+
+
+@kernel
+def fill_tables(query: Any, pq: PqArrays, components: Any, exact: Any, tables: Any) -> Any:
+    """Fill a query's tables of dot products with all centroids, rounded to whole steps. Return (step, least).
+
+    `query` (1, d) is float32. `tables` (m * PQ_CENTROIDS,) uint8 receives the dot product of each sub-vector's part of
+    the query with each centroid, less the least one of the part, in steps. `least` is the sum of these least products.
+    A dot product of unit vectors is about step * (sum of the elements) + least. `components` (c,) and `exact` (m,
+    PQ_CENTROIDS) float32 are scratch memory.
+    """
+    rotation, books = pq.rotation.reshape(-1), pq.books
+    parts, size, dimension = books.shape[0], books.shape[1], query.shape[1]
+    unit = np.float32(1.0 / FIXED_ONE)
+    for j in range(len(components)):
+        components[j] = dot_f32(query, 0, rotation, j * dimension, dimension) * unit * unit
+    total, widest = np.float32(0.0), np.float32(1e-9)
+    lowest = np.empty(parts, np.float32)
+    for part in range(parts):
+        least, most = dot_products(components, part * size, books[part], exact[part])
+        lowest[part] = least
+        total += least
+        widest = max(widest, most - least)
+    factor = np.float32(_LARGEST_ELEMENT) / widest
+    for part in range(parts):
+        at = part * PQ_CENTROIDS
+        round_to_steps(exact[part], lowest[part], factor, tables[at : at + PQ_CENTROIDS])
+    return np.float32(1.0) / factor, total
+
+
+@kernel
+def scan_codes(
+    blocks: Any, tables: Any, start: int, stop: int, offset: int, order: Any, allowed: Any, pool: Any, sums: Any
+) -> None:
+    """Insert the best of the nodes from `start` to `stop` into the pool, by the sums of their tables' elements.
+
+    `blocks` (b, m, PQ_BLOCK) uint8 are codes, and `tables` those of `fill_tables`. `offset` is added to the sums. The
+    pool (POOL_BLOCK + kept,) int64 has keys, after guard slots as in `Lanes`. `allowed` (n,) bool marks the allowed
+    rows; if it is empty, all are. `sums` (PQ_BLOCK,) uint16 is scratch memory.
+    """
+    parts, kept = blocks.shape[1], len(pool) - POOL_BLOCK
+    codes = blocks.reshape(-1)
+    last = len(pool) - 1
+    for block in range(start // PQ_BLOCK, (stop + PQ_BLOCK - 1) // PQ_BLOCK):
+        least = -(pool[last] >> 32) - offset if pool[last] != LAST_KEY else np.int64(0)
+        if least > _LAST_SUM:
+            return
+        found = sum_tables(codes, block * parts * PQ_BLOCK, tables, parts, sums, np.uint16(max(least, 0)))
+        while found != 0:
+            place = lowest_bit(found)
+            found &= found - np.uint64(1)
+            node = block * PQ_BLOCK + place
+            if start <= node < stop and (len(allowed) == 0 or allowed[order[node]]):
+                key = make_key(offset + np.int64(sums[place]), node)
+                if key < pool[last]:
+                    insert_sorted(pool, POOL_BLOCK, kept, key)
+
+
+@kernel
+def count_allowed(order: Any, allowed: Any, start: int, stop: int) -> Any:
+    """Return the number of allowed rows among order[start:stop]; if `allowed` is empty, all are."""
+    if len(allowed) == 0:
+        return stop - start
+    count: Any = 0
+    for node in range(start, stop):
+        count += np.int64(allowed[order[node]])
+    return count
+
+
+@kernel
+def search_codes(
+    queries: Any, fixed: Any, stored: StoredRows, pq: PqArrays, nprobe: int, ranked: int, enough: int, least: float,
+    kept: int, scores: Any, rows: Any, counts: Any, allowed_counts: Any,
+) -> None:  # fmt: skip
+    """Find the k rows nearest to each query by the codes in the lists nearest to it, and the vectors of the best.
+
+    As many as `kept` of the best nodes, a multiple of POOL_BLOCK, are scored from their vectors. The other arguments,
+    and the results, are those of `lists.search_lists`.
+    """
+    order, allowed = stored.order, stored.allowed
+    ranking = np.full(POOL_BLOCK + ranked, -LAST_KEY, np.int64)
+    pool = np.full(POOL_BLOCK + kept, -LAST_KEY, np.int64)
+    components = np.empty(len(pq.rotation), np.float32)
+    exact = np.empty((len(pq.books), PQ_CENTROIDS), np.float32)
+    tables = np.empty(exact.size, np.uint8)
+    sums = np.empty(PQ_BLOCK, np.uint16)
+    unit = 1.0 / (np.float64(FIXED_ONE) * FIXED_ONE)
+    for query in range(len(queries)):
+        rank_lists(fixed[query], pq.centroids, ranking)
+        if len(allowed) and excludes_nearest(ranking, pq.stops, order, allowed, nprobe, least):
+            continue
+        step, _ = fill_tables(queries[query : query + 1], pq, components, exact, tables)
+        pool[POOL_BLOCK:] = LAST_KEY
+        count: Any = 0
+        for place in range(POOL_BLOCK, len(ranking)):
+            if ranking[place] == LAST_KEY or (place - POOL_BLOCK >= nprobe and count >= enough):
+                break
+            number = key_row(ranking[place])
+            start, stop = np.int64(pq.stops[number]), np.int64(pq.stops[number + 1])
+            count += count_allowed(order, allowed, start, stop)
+            offset = np.int64(np.rint(-(ranking[place] >> 32) * unit / step))
+            scan_codes(pq.blocks, tables, start, stop, offset, order, allowed, pool, sums)
+        if count >= enough:
+            allowed_counts[query] = count
+            slack = np.int64((MARGIN + kept / CANDIDATES_PER_SIGMA) * pq.error / step)
+            close, _ = count_to_rescore(stored, pool, POOL_BLOCK, kept, scores.shape[1], slack)
+            prefetch_vectors(stored, pool, POOL_BLOCK, close)
+            counts[query] = rescore(queries, query, stored, pool, POOL_BLOCK, close, scores[query], rows[query])
