@@ -1,7 +1,6 @@
 """Write to stdout and stderr: escape terminal controls, end quietly if a pipe closes, use colour only on terminals."""
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,18 +23,14 @@ Colour = Literal["auto", "always", "never"]
 COLOUR_HELP = "Colour the output: auto means on a terminal, unless NO_COLOR is set."
 PATH, DIM, RESET = "\x1b[35m", "\x1b[2m", "\x1b[0m"  # colours of a terminal
 
-_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-
-
 _collected: ContextVar[list[bytes]] = ContextVar("collected")  # what is emitted, while `collected` is in use
 
 
 def to_json(value: object) -> str:
-    """Return the value as one line of JSON. Non-ASCII characters are escaped only if they control a terminal."""
-    import json
+    """Return the value as one line of JSON; see `safe_json`."""
+    from vsearch_core.json_text import safe_json
 
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return safe_json(value)
 
 
 def emit(text: str, end: str = "\n") -> None:

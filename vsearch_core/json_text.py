@@ -1,8 +1,18 @@
-"""Parse JSON that may come from anyone: a file, an index that somebody else made, or a server's answer."""
+"""Parse JSON that may come from anyone, such as a server's answer, and write texts of anyone's as safe JSON."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+
+# DEL, C1, the characters that reorder or hide text (bidi marks, overrides, isolates), and lone surrogates.
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def safe_json(value: object) -> str:
+    """Return the value as one line of JSON. Non-ASCII characters are escaped only if they control a terminal."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def parse_json(text: str | bytes) -> Any:

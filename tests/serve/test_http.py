@@ -82,6 +82,7 @@ def test_similar_and_read(server: RunningServer) -> None:
     assert answer.json["hits"][0]["path"] == "copy/bread.md"
     found = server.post("/v1/read", path="notes/pump.md", start_line=3)
     assert found.json["text"].startswith("Drain the pump") and found.json["schema"] == "vsearch.text/1"
+    assert server.post("/v1/read", path="notes/pump.md", end_line=3).json["text"].startswith("# Pump\n\nDrain")
     assert server.post("/v1/read", path="notes/gone.md").code == "not-indexed"
     assert server.post("/v1/read", path="notes/gone.md").status == 404
 
@@ -114,7 +115,7 @@ def test_status_health_metrics_and_openapi(server: RunningServer) -> None:
         ("/v1/search", {"query": "a", "queries": ["b"]}, "/queries"),
         ("/v1/search", {"query": "\ud800"}, "/query"),
         ("/v1/similar", {}, "/place"),
-        ("/v1/read", {"path": "fees.txt", "end_line": 3}, "/end_line"),
+        ("/v1/read", {"path": "fees.txt", "end_line": 0}, "/end_line"),
     ],
 )
 def test_a_wrong_field_is_named(server: RunningServer, path: str, fields: dict[str, Any], pointer: str) -> None:

@@ -1,10 +1,9 @@
 """The routes of the HTTP API, as an ASGI app."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from vsearch_core.errors import VsearchError
-from vsearch_core.json_text import parse_json
+from vsearch_core.json_text import parse_json, safe_json
 from vsearch_core.search.results import Results
 from vsearch_core.search.results_json import error_json, results_json
 from vsearch_core.serve import metrics as prometheus
@@ -88,7 +87,10 @@ class Api:
             routes.append(Route("/mcp", _Recorded(mcp.app, self._record), methods=["POST"]))
         lifespan = None if mcp is None else mcp.lifespan()
         app = Starlette(routes=routes, exception_handlers={HTTPException: _unknown_route}, lifespan=lifespan)
-        return protected(app, access)
+        without_post = {route.path for route in routes} - {
+            route.path for route in routes if "POST" in (route.methods or ())
+        }
+        return protected(app, replace(access, without_post=frozenset(without_post)))
 
     def _record(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count a request of a route, and log it; the path has nothing that a client made up."""
@@ -138,7 +140,7 @@ class Api:
             except (VsearchError, Problem) as error:
                 problem = error if isinstance(error, Problem) else problem_of(error)
                 value = error_json(query, problem.detail)
-            yield _encoded(value) + b"\n"
+            yield safe_json(value).encode() + b"\n"
 
     async def _similar(self, request: Request) -> Response:
         options = parse_body(await _json_body(request), SIMILAR)
@@ -148,8 +150,6 @@ class Api:
 
     async def _read(self, request: Request) -> Response:
         options = parse_body(await _json_body(request), READ)
-        if "end_line" in options and "start_line" not in options:
-            raise BodyError("/end_line", "needs start_line")
         found = await self._work.run(partial(self._index.read, options.pop("path"), **options))
         return _json_response({"schema": "vsearch.text/1", **asdict(found)})
 
@@ -227,21 +227,13 @@ async def _json_body(request: Request) -> object:
         raise Problem(400, "invalid-json", "the body is not JSON in UTF-8") from None
 
 
-def _encoded(value: object) -> bytes:
-    """Return a value as JSON in UTF-8; paths that aren't valid Unicode are escaped."""
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, allow_nan=False).encode()
-
-
 def _json_response(value: object) -> Response:
-    return Response(_encoded(value), media_type="application/json")
+    return Response(safe_json(value).encode(), media_type="application/json")
 
 
 def _as_response(problem: Problem) -> Response:
     headers = {name.decode(): value.decode() for name, value in problem.headers()}
-    return Response(json.dumps(problem.json()), problem.status, headers, CONTENT_TYPE)
+    return Response(safe_json(problem.json()), problem.status, headers, CONTENT_TYPE)
 
 
 async def _unknown_route(request: Request, error: Exception) -> Response:

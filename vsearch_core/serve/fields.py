@@ -132,8 +132,8 @@ SIMILAR: Mapping[str, Field] = {
 }
 READ: Mapping[str, Field] = {
     "path": Field("string", "An indexed file, as a hit names it; also FILE:LINE-LINE.", longest=4096, required=True),
-    "start_line": Field("integer", "The first line.", 1, 10**9),
-    "end_line": Field("integer", "The last line.", 1, 10**9),
+    "start_line": Field("integer", "The first line; 1 by default, if there is an end_line.", 1, 10**9),
+    "end_line": Field("integer", "The last line; start_line by default.", 1, 10**9),
     "page": Field("integer", "Only this page, slide, sheet, message or cell.", 1, 10**9),
     "context": Field("integer", "The number of lines to return before and after.", 0, 1000),
     "max_tokens": Field("integer", "The most tokens of the text; the rest is cut off.", 1, 100_000),

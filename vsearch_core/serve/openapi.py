@@ -63,6 +63,10 @@ def _post(name: str, about: str, fields: Mapping[str, Field], schema: str, *, li
         "additionalProperties": False,
         "properties": {name: field.schema() for name, field in fields.items()},
     }
+    if lines:
+        many = {"properties": {"queries": {"type": "array"}}, "required": ["queries"]}
+        alone = {"properties": {name: {"type": "null"} for name in ("query", "snippets")}}
+        body |= {"if": many, "then": alone}
     required = [name for name, field in fields.items() if field.required]
     if required:
         body["required"] = required

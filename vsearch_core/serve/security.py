@@ -44,11 +44,13 @@ class Access:
     """The requests that are let through.
 
     `hosts` are the values of the header Host, in lower case, such as "localhost:8765". If `token` is not None, a
-    request must send it in the header Authorization, but for `PUBLIC_PATHS`.
+    request must send it in the header Authorization, but for `PUBLIC_PATHS`. A POST must be JSON, but for the paths in
+    `without_post`, where the app refuses every POST.
     """
 
     hosts: frozenset[str]
     token: str | None = field(default=None, repr=False)
+    without_post: frozenset[str] = frozenset()
 
     def problem_of(self, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Problem | None:
         """Return the reason to refuse a request, or None."""
@@ -65,7 +67,7 @@ class Access:
             (all(origin.lower() == f"http://{''.join(host).lower()}" for origin in values(b"origin")), FOREIGN_ORIGIN),
             (all(site.lower() in {"same-origin", "none"} for site in sites), FOREIGN_SITE),
             (not needs_token or self._is_authorized(values(b"authorization")), UNAUTHORIZED),
-            (method != "POST" or _is_json(values(b"content-type")), NOT_JSON),
+            (method != "POST" or path in self.without_post or _is_json(values(b"content-type")), NOT_JSON),
             (all(each.isdecimal() and int(each) <= MAX_BODY for each in values(b"content-length")), TOO_LARGE),
         )
         return next((problem for passes, problem in checks if not passes), None)
