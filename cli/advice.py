@@ -45,6 +45,7 @@ ADVICE: Mapping[str, str] = {
     "link-in-index": "remove the link",
     "dimension-not-available": "leave --dimensions out, or choose another model",
     "keywords-outdated": "run `vsearch index`: it rebuilds the keywords and embeds nothing",
+    "embedders-differ": "look for duplicates in each index by itself",
     "other-embedder": "leave {argument} out, or re-embed with `vsearch index --re-embed {argument} {requested}`",
     "other-chunking": "leave {argument} out, or index again into a new folder with --index",
     "other-model": "use the model that made the vectors, or re-embed the index with"
@@ -205,7 +206,10 @@ def advice_for(error: VsearchError) -> str:
     """Return the advice for an error, or "" if the table has none for its code."""
     if error.code not in ADVICE:
         return ""
-    return ADVICE[error.code].format_map({key: _shown(key, value) for key, value in error.details.items()})
+    details = {key: _shown(key, value) for key, value in error.details.items()}
+    in_commands = {key: quote(str(value)) for key, value in details.items()}
+    parts = ADVICE[error.code].split("`")  # commands are between backticks; users paste them into a shell
+    return "`".join(part.format_map(in_commands if n % 2 else details) for n, part in enumerate(parts))
 
 
 def _shown(key: str, value: "JsonValue") -> "JsonValue":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import locate
-from .opening import open_index
+from .opening import open_indexes
 from .output import emit, one_line, plural, say, shown_path, to_json
 from .pager import paged
 from .search_options import FilterArguments, grouped
@@ -26,7 +26,8 @@ def duplicates(
     ] = 0.8,
     arguments: FilterArguments = FilterArguments(),  # noqa: B008 - frozen
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
     """Find chunks that are near-copies of one another.
 
@@ -35,10 +36,9 @@ def duplicates(
     error.
     """
     started = time.perf_counter()
-    folder = locate.index_to_read(index_dir)
-    with open_index(folder) as index:
-        found = index.duplicates(threshold, **arguments.filters(folder.parent))
+    with open_indexes(locate.indexes_to_read(index_dir or (), everywhere=everywhere)) as index:
         root = index.root
+        found = index.duplicates(threshold, **arguments.filters(root))
     if as_json:
         counts = {"generation": found.generation, "searched": found.searched, "matched": found.matched}
         took = {"took_ms": round((time.perf_counter() - started) * 1000, 1)}
@@ -58,14 +58,16 @@ def _emit_text(found: "Duplicates", root: Path) -> None:
             emit("")
         for member in group:
             chunk = member.stored.chunk
+            folder = root if member.stored.index is None else Path(member.stored.index).parent
             place = f":{chunk.start_line}" if chunk.page is None else f"  page {chunk.page}"
-            emit(f"{one_line(shown_path(root, member.stored.path))}{place}  {member.resemblance:.3f}")
+            emit(f"{one_line(shown_path(folder, member.stored.path))}{place}  {member.resemblance:.3f}")
 
 
 def _values(member: "DuplicateMember") -> dict[str, Any]:
     names = ("start_line", "end_line", "start_char", "end_char", "page", "heading")
     place = {name: getattr(member.stored.chunk, name) for name in names}
     return {
+        **({} if member.stored.index is None else {"index": member.stored.index}),
         "path": member.stored.path,
         "chunk": member.stored.ordinal,
         **place,

@@ -11,6 +11,8 @@ from .output import complain
 
 INDEXES = "indexes"  # the setting, and the kind of record that a user has chosen a folder in it (`allowed`)
 INDEX_HELP = "The index folder.  [default: the nearest .vsearch, from the working folder upwards]"
+INDEXES_HELP = f"{INDEX_HELP.replace('folder.', 'folder; given twice, both are searched as one.', 1)}"
+EVERYWHERE_HELP = "Also search the indexes that the setting `indexes` names."
 
 
 def index_to_read(given: Path | None) -> Path:

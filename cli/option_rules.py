@@ -114,16 +114,18 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         **_SEARCH,
     },
     "similar": {**_SEARCH, "exact": ALWAYS, "base_url": _REMOTE, "name": when("input", "stdin")},
-    "read": dict.fromkeys(("page", "context", "max_tokens", "as_json", "color", "index_dir"), ALWAYS),
-    "verify": dict.fromkeys(("as_json", "color", "index_dir"), ALWAYS),
+    "read": dict.fromkeys(("page", "context", "max_tokens", "as_json", "color", "index_dir", "everywhere"), ALWAYS),
+    "verify": dict.fromkeys(("as_json", "color", "index_dir", "everywhere"), ALWAYS),
     "serve": {
-        **dict.fromkeys(("host", "port", "allow_host", "open_page", "token", "quiet", "yes", "index_dir"), ALWAYS),
+        **dict.fromkeys(
+            ("host", "port", "allow_host", "open_page", "token", "quiet", "yes", "index_dir", "everywhere"), ALWAYS
+        ),
         "base_url": _REMOTE,
     },
     "mcp": dict.fromkeys(("install", "only_print", "allow_index", "index_dir"), ALWAYS),
     "skill": {},
     "warm": dict.fromkeys(("idle", "stop", "index_dir"), ALWAYS),
-    "duplicates": {**_FILTERS, **dict.fromkeys(("threshold", "as_json", "index_dir"), ALWAYS)},
+    "duplicates": {**_FILTERS, **dict.fromkeys(("threshold", "as_json", "index_dir", "everywhere"), ALWAYS)},
     "status": dict.fromkeys(("by_file", "as_json", "index_dir"), ALWAYS),
     "remove": dict.fromkeys(("index_dir", "as_json", "quiet"), ALWAYS),
     "compact": dict.fromkeys(("index_dir", "as_json", "quiet"), ALWAYS),

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,7 @@ from vsearch_core.model import PAGE_BREAK
 from . import locate
 from .advice import describe
 from .links import linked, wants_links
-from .opening import open_index
+from .opening import open_indexes
 from .output import (
     COLOUR_HELP,
     DIM,
@@ -55,14 +56,15 @@ def read(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     color: Annotated[Colour, typer.Option("--color", help=COLOUR_HELP)] = "auto",
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
     """Print the text of a file as the index stores it.
 
     The file itself isn't needed. PATH is relative to the working folder, or written as `vsearch query` prints it. Exit
     status: 0 text, 1 no text at these lines or on this page, 2 error.
     """
-    with open_index(locate.index_to_read(index_dir)) as index:
+    with open_indexes(locate.indexes_to_read(index_dir or (), everywhere=everywhere)) as index:
         name = str(locate.expanded(place)) if place.startswith("~") else place
         try:
             found = index.read(name, page=page, context=context, max_tokens=max_tokens)
@@ -71,15 +73,15 @@ def read(
                 raise
             say(f"no text: {describe(error)}")
             return 1
-        root = index.root
+        root = index.root if found.index is None else Path(found.index).parent
     if as_json:
         emit(to_json({"schema": SCHEMA, **asdict(found)}))
     else:
         with paged():
             _emit_text(found, root, colour=wants_colour(color))
         if found.truncated:
-            path = shown_path(root, found.path)
-            say(f"cut off by --max-tokens; read on with `vsearch read '{path}:{found.end_line + 1}-'`")
+            rest = quote(f"{shown_path(root, found.path)}:{found.end_line + 1}-")
+            say(f"cut off by --max-tokens; read on with `vsearch read {rest}`")
     return 0
 
 

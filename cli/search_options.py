@@ -162,13 +162,10 @@ class SearchArguments(FilterArguments):
         typer.Option(
             "--index",
             metavar="DIR",
-            help="The index folder; given twice, both are searched as one."
-            "  [default: the nearest .vsearch, from the working folder upwards]",
+            help=locate.INDEXES_HELP,
         ),
     ] = None
-    everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Also search the indexes that the setting `indexes` names.")
-    ] = False
+    everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False
 
     def index_folders(self) -> list[Path]:
         """Return the index folders to search, each once; the first one's settings and embedder count.

@@ -16,7 +16,7 @@ from vsearch_core.errors import ArgumentError, InputError, StorageError
 from . import consent, locate
 from .advice import describe
 from .interrupts import INTERRUPT
-from .opening import interruptible, open_index, refuse_idle_address
+from .opening import interruptible, open_indexes, refuse_idle_address
 from .output import say
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def serve(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no line for each request.")] = False,
     base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
     """Answer searches on a web page and over HTTP, as docs/http.md describes, until Ctrl-C.
 
@@ -56,15 +57,15 @@ def serve(
         raise ArgumentError(
             "serve", "the packages starlette and uvicorn aren't installed", "package-missing", extra="serve"
         )
-    folder = locate.index_to_read(index_dir)
-    refuse_idle_address("serve", folder, base_url)
+    folders = locate.indexes_to_read(index_dir or (), everywhere=everywhere)
+    refuse_idle_address("serve", folders[0], base_url)
     is_local = _is_loopback(host)
     if not is_local and _is_any_address(host) and not allow_host:
         raise InputError(f"--host {host}", "accepts any address; name the host that clients use with --allow-host")
     secret, token_file = _token() if token or not is_local else (None, None)
     with (
         interruptible() as observer,
-        open_index(folder, yes=yes, base_url=base_url, report=say, observer=observer, read_examples=False) as index,
+        open_indexes(folders, yes=yes, base_url=base_url, report=say, observer=observer, read_examples=False) as index,
         _listening(host, port) as listener,
     ):
         index.prepare(search_request("ready"))  # asks for consent, and loads the model, before the first request

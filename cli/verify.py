@@ -13,7 +13,7 @@ from vsearch_core.regular_files import open_regular
 
 from . import locate
 from .links import linked, wants_links
-from .opening import open_index
+from .opening import open_indexes
 from .output import (
     COLOUR_HELP,
     DIM,
@@ -48,7 +48,8 @@ def verify(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The text to verify; -: stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     color: Annotated[Colour, typer.Option("--color", help=COLOUR_HELP)] = "auto",
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
     """Check a text's quotes and citations against the index.
 
@@ -56,7 +57,7 @@ def verify(
     citation is a file's name and a line, like notes/pump.md:12. Exit status: 0 all are supported, 1 not all, 2 error.
     """
     text = _read(file)
-    with open_index(locate.index_to_read(index_dir)) as index:
+    with open_indexes(locate.indexes_to_read(index_dir or (), everywhere=everywhere)) as index:
         verification = index.verify(text)
         root = index.root
     if as_json:
@@ -101,6 +102,7 @@ def _emit_claim(claim: "Claim", name: str, root: Path, *, colour: bool) -> None:
     words = f'"{words}"' if claim.kind == "quote" else words
     emit(f"{name}:{claim.line}: {status}  {words}")
     if claim.found is not None and claim.kind == "quote":
+        root = root if claim.found.index is None else Path(claim.found.index).parent
         place = shown_place(root, claim.found)
         if wants_links(colour=colour):
             place = linked(place, root / claim.found.path, None if claim.found.place else claim.found.start_line)

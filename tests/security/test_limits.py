@@ -11,6 +11,7 @@ import vsearch_core
 from vsearch_core.embed.remote.openai import _error_message
 from vsearch_core.errors import FilterError, InputError
 from vsearch_core.index.removal import remove_paths
+from vsearch_core.search.claims import find_claims
 from vsearch_core.store.filters import PATTERN_LIMIT
 
 SLOW = [  # quadratic, within one call of a function, which no time limit interrupts
@@ -83,3 +84,26 @@ def test_a_removal_that_is_repeated_succeeds(tmp_path: Path) -> None:
     assert make_index(tmp_path, WordEmbedder()).files == 1
     with pytest.raises(InputError, match="is not in the index"):
         remove_paths(tmp_path / ".vsearch", [tmp_path / "docs/nowhere"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`" * 300_000,
+        " ".join("`" * length for length in range(700)),
+        "`a ``b " * 40_000,
+        '"' * 200_000,
+        "\u201c" * 200_000,
+        "> " * 100_000,
+        ">" + " " * 200_000 + "a",
+        "```\n" * 50_000,
+        "(" * 200_000 + "a.md:1",
+        "a/" * 100_000 + "b.md:1",
+        '"one two three four ' * 10_000,
+    ],
+    ids=lambda text: f"{text[:7]} {len(text)}",
+)
+def test_claims_of_a_hostile_text_are_found_in_linear_time(text: str) -> None:
+    started = time.process_time()
+    find_claims(text, lambda name: (), frozenset({".md"}))
+    assert time.process_time() - started < 8

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from process import DEADLINE, Vsearch, write_files
+from samples import SAMPLES
+from serve_client import running_server
 
 ROOT = Path(__file__).parent.parent.parent
 MARK = "import pathlib; pathlib.Path('ran').touch(); raise SystemExit('ran')"
@@ -134,7 +136,22 @@ def test_files_of_the_working_folder_are_documents_only(
 _OPENED = re.compile(
     r'(?:open|openat|openat2|creat|execve|readlink|readlinkat)\((?:AT_FDCWD[^,]*, |\d+<([^>]*)>, )?"([^"]*)"'
 )
-_OURS = (".vsearch/", "a.md", ".gitignore", ".ignore", ".vsearchignore")  # an index, the document, and ignore files
+_OURS = (".vsearch/", "a.md", "all/", ".gitignore", ".ignore", ".vsearchignore")  # indexes, documents, ignore files
+
+
+def tracer(log: Path, *options: str) -> tuple[str, ...]:
+    """Return the beginning of a command that writes the file system calls of a process and its children to `log`.
+
+    With "-D" in `options`, signals reach the process itself, and not strace.
+    """
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed; another test watches from inside")
+    prefix = (strace, *options, "-f", "-qq", "-y", "-s", "4096", "-e", "trace=%file", "-o", str(log))
+    probe = subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip(f"strace can't trace here: {probe.stderr.decode()}")
+    return prefix
 
 
 @pytest.mark.parametrize(
@@ -144,16 +161,66 @@ def test_a_command_opens_only_documents_ignore_files_and_the_index_in_the_workin
     vsearch: Vsearch, clone: Path, tmp_path: Path, command: str
 ) -> None:
     """Watched from outside, as the system calls of the command and its workers."""
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("strace is not installed; another test watches from inside")
     log = tmp_path / "calls"
-    options = ("-f", "-qq", "-y", "-s", "4096", "-e", "trace=%file", "-o", str(log))
-    probe = subprocess.run([strace, *options, "true"], capture_output=True, check=False)
-    if probe.returncode:
-        pytest.skip(f"strace can't trace here: {probe.stderr.decode()}")
-    ran = replace(vsearch, prefix=(strace, *options))(*command.split(), cwd=clone)
+    ran = replace(vsearch, prefix=tracer(log))(*command.split(), cwd=clone)
     assert ran.status in {0, 1}, ran
+    assert sorted(set(_opened(log.read_text(errors="replace"), clone))) == []
+    assert not (clone / "ran").exists()
+
+
+LATER = {  # what the libraries of readers and servers are known to read, or could import
+    **dict.fromkeys(("py7zr.py", "pypdf.py", "pypdfium2.py", "starlette.py", "uvicorn.py", "h11.py", "anyio.py"), MARK),
+    **dict.fromkeys(
+        ("pydantic.py", "mcp.py", "lxml.py", "PIL.py", "cryptography.py", "readline.py", "olefile.py"), MARK
+    ),
+    **dict.fromkeys(
+        (".uvicorn.env", "log_config.yaml", "uvicorn.json", "logging.ini", ".inputrc", "fonts.conf"), "x\n"
+    ),
+    **dict.fromkeys(("pypdfium2.ini", "libpdfium.so", "liblzma.so.5", "fastmcp.json", ".mcp.json", "mcp.json"), "{}"),
+    "FASTMCP_.env": "FASTMCP_DEBUG=1\n",
+}
+
+
+def test_the_readers_of_all_formats_open_only_documents(vsearch: Vsearch, clone: Path, tmp_path: Path) -> None:
+    write_files(clone, LATER)
+    (clone / "all").mkdir()
+    for name, data in SAMPLES.items():
+        (clone / "all" / name).write_bytes(data)
+    log = tmp_path / "calls"
+    ran = replace(vsearch, prefix=tracer(log))("index", "all", cwd=clone)
+    assert ran.status in {0, 2}, ran
+    assert sorted(set(_opened(log.read_text(errors="replace"), clone))) == []
+    assert not (clone / "ran").exists()
+
+
+def test_a_server_opens_only_its_index(vsearch: Vsearch, clone: Path, tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn")
+    write_files(clone, LATER)
+    log = tmp_path / "calls"
+    with running_server(replace(vsearch, prefix=tracer(log, "-D")), clone, tmp_path / "log") as server:
+        assert server.post("/v1/search", query="heron", snippets=True).json["hits"][0]["path"] == "a.md"
+        assert server.post("/v1/read", path=".env").code == "not-indexed"
+        assert server.post("/v1/similar", place="./.netrc").code == "no-such-example"
+        assert server.get("/openapi.json").status == server.get("/v1/status").status == 200
+    calls = log.read_text(errors="replace")
+    assert "catalog.sqlite" in calls
+    assert sorted(set(_opened(calls, clone))) == []
+    assert not (clone / "ran").exists()
+
+
+def test_an_mcp_server_opens_only_its_index(vsearch: Vsearch, clone: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mcp")
+    write_files(clone, LATER)
+    log = tmp_path / "calls"
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}}
+    messages = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+    ]
+    lines = "".join(json.dumps(message) + "\n" for message in messages)
+    ran = replace(vsearch, prefix=tracer(log))("mcp", cwd=clone, stdin=lines)
+    assert ran.status == 0 and '"id":1' in ran.out.replace(" ", ""), ran
     assert sorted(set(_opened(log.read_text(errors="replace"), clone))) == []
     assert not (clone / "ran").exists()
 

@@ -29,7 +29,7 @@ class SlowIndex:
     def search(self, query, **options):
         time.sleep(float(query))
         raise InputError("query", "was slow", "slow")
-    def status(self):
+    def statuses(self):
         raise RuntimeError("the key is sk-secret")
 
 def log(line):

@@ -261,6 +261,14 @@ class JoinedSnapshot:
         """Return a joined path as the index in a folder stores it."""
         return path if index is None else self._members[index].own_path(path)
 
+    def joined_path(self, index: str, stored: str) -> str:
+        """Return a path as the index in a folder stores it as the joined snapshot names it."""
+        return self._members[index].joined_path(stored)
+
+    def index_of(self, path: str) -> str | None:
+        """Return the folder of the first index that has the file of a joined path; None if there is none."""
+        return next((name for name, each in self._members.items() if each.catalog.has_file(each.own_path(path))), None)
+
     def path_seen_from(self, index: str | None, path: str) -> str:
         """Return a joined path as an index stores it, or absolute if the file is in another index."""
         if index is None:

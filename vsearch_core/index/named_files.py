@@ -43,12 +43,13 @@ class FileFinder:
     """Finds live files of a catalog by name.
 
     Names are relative to `folder`, else to `root`, the folder that the index's paths start from, else to the folder of
-    documents that the index keeps.
+    documents that the index keeps, else to one of `more_roots`.
     """
 
     catalog: CatalogReader
     root: Path
     folder: Path
+    more_roots: tuple[Path, ...] = ()
 
     def find(self, name: str) -> str | None:
         """Return the stored path of a file, or None if the index doesn't hold it.
@@ -73,6 +74,8 @@ class FileFinder:
         yield name
         if name and not name.startswith("/"):
             yield stored_path(self.root, documents_folder(self.catalog.index) / name)
+        for root in self.more_roots:
+            yield stored_path(self.root, Path(os.path.abspath(root / name)))  # noqa: PTH100
         try:
             yield stored_path(self.root.resolve(), path.resolve())
         except (OSError, ValueError):  # a loop of links, a name too long for the system, or one with NUL

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from vsearch_core.config import MODES
-from vsearch_core.errors import ArgumentError, InputError, ModelError, StorageError
+from vsearch_core.errors import InputError, ModelError, StorageError
 from vsearch_core.library.embedders import Embedders
 from vsearch_core.library.options import (
-    FilterOptions,
     UpdateOptions,
     absolute,
     check_alpha,
-    parse_filters,
     parse_run_options,
 )
 from vsearch_core.library.readers import ReaderPool
@@ -41,11 +39,8 @@ if TYPE_CHECKING:
     from vsearch_core.index.watch import UpdateFailed, WatchStarted
     from vsearch_core.index.writer import UpdateSummary
     from vsearch_core.library.joined import JoinedIndexes
-    from vsearch_core.search.duplicates import Duplicates
     from vsearch_core.search.fusion import Fusion
-    from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.tuned import TunedFusion
-    from vsearch_core.search.verify import Verification
     from vsearch_core.store.check import Fault
     from vsearch_core.store.states import FileState
 
@@ -106,7 +101,8 @@ class Index(Searching["Snapshot"]):
         from vsearch_core.library.joined import JoinedIndexes
         from vsearch_core.library.opening import existing_index
 
-        return JoinedIndexes((self.path, *map(existing_index, others)), self._embedders, self._observer)
+        paths = (self.path, *map(existing_index, others))
+        return JoinedIndexes(paths, self._embedders, self._observer, read_examples=self._read_examples)
 
     def __repr__(self) -> str:
         """Return the class and the path of the index folder."""
@@ -132,79 +128,6 @@ class Index(Searching["Snapshot"]):
         from vsearch_core.index.sharing import sharing
 
         return sharing(self._embedders.open, self._cache_dir)
-
-    # Searching
-
-    def duplicates(self, threshold: float = 0.8, **options: Unpack[FilterOptions]) -> "Duplicates":
-        """Return groups of chunks that are equal except for small edits.
-
-        Two chunks are near-duplicates if both similarities reach `threshold`, from 0.5 to 1: the share of five-word
-        sequences that they have in common, and the cosine of their vectors. Takes about 100 MB of memory. Raises
-        ArgumentError and FilterError.
-        """
-        from vsearch_core.search.duplicates import find_duplicates
-
-        if not 0.5 <= threshold <= 1:
-            raise ArgumentError("threshold", f"{threshold} is not between 0.5 and 1")
-        filters = parse_filters(options)
-        with self._readers.lend() as reader:
-            return find_duplicates(reader.searcher, filters, threshold)
-
-    def read(
-        self,
-        path: str,
-        start_line: int | None = None,
-        end_line: int | None = None,
-        *,
-        page: int | None = None,
-        context: int = 0,
-        max_tokens: int | None = None,
-    ) -> "StoredText":
-        """Return the text of an indexed file as the index stores it. The file itself is not read.
-
-        Without line numbers, return all its text. With line numbers, return these lines. If the text is not stored line
-        by line, as that of a PDF, return the text that may be from these lines. Lines that are not stored are blank.
-
-        Args:
-            path: The file, by its path on disk or as a hit names it. Without lines, also "FILE:LINE", "FILE:LINE-LINE"
-                or "FILE:LINE-", and a page or rows as a hit shows them: "FILE  page 3".
-            start_line: The first line, from 1.
-            end_line: The last line, inclusive; `start_line` by default.
-            page: Only this page, slide, sheet, message or cell.
-            context: The number of lines to return in `before` and `after`.
-            max_tokens: The most tokens, about, of the text and its context; the rest is cut off.
-
-        Raises:
-            InputError: The file is not indexed, or the index stores no text of the lines or the page.
-        """
-        from vsearch_core.search.stored_text import read_stored_text
-
-        with self._readers.lend() as reader:
-            finder = self._finder(reader)
-            return read_stored_text(
-                reader.searcher,
-                finder,
-                path,
-                start_line,
-                end_line,
-                page=page,
-                context=context,
-                max_tokens=max_tokens,
-            )
-
-    def verify(self, text: str) -> "Verification":
-        """Check the quotes and the citations of a text against the index. No model is loaded.
-
-        A quote, between quotation marks or in lines that begin with ">", is *supported* if the index has its words,
-        where it is cited if it is; *misattributed* if they stand elsewhere than cited; *altered* if the index has
-        nearly these words; else *absent*. A citation, such as "notes/pump.md:12", is supported if the index has text
-        there, else absent. Quotes of less than four words without a citation are *unchecked*.
-        """
-        from vsearch_core.search.verify import verify_text
-
-        with self._readers.lend() as reader:
-            finder = self._finder(reader)
-            return verify_text(reader.searcher, finder, text)
 
     # Methods that change the index
 
@@ -491,6 +414,10 @@ class Index(Searching["Snapshot"]):
 
         with self._readers.lend() as reader:
             return read_status(reader.snapshot)
+
+    def statuses(self) -> "tuple[Status, ...]":
+        """Return the status of each index that this object searches, which is one; see `JoinedIndexes.statuses`."""
+        return (self.status(),)
 
     def files(self) -> "Iterator[FileState]":
         """Yield each file that updates have met, sorted by path, with its state and the reason for it.

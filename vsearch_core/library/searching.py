@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar, Unpack, overload
 
 from vsearch_core.errors import ArgumentError
 from vsearch_core.library.embedders import Embedders, EmbeddingAhead
-from vsearch_core.library.options import SearchOptions, search_request
+from vsearch_core.library.options import FilterOptions, SearchOptions, parse_filters, search_request
 from vsearch_core.library.readers import IndexReader, ReaderPool
 
 if TYPE_CHECKING:
@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from vsearch_core.index.settings import IndexSettings
     from vsearch_core.index.snapshot import SearchedSnapshot
     from vsearch_core.model import Fingerprint
+    from vsearch_core.search.duplicates import Duplicates
     from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery
     from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.results import Results
+    from vsearch_core.search.stored_text import StoredText
+    from vsearch_core.search.verify import FoundText, Verification
+    from vsearch_core.store.catalog import StoredChunk
 
+F = TypeVar("F", "StoredText", "FoundText", "StoredChunk")
 S = TypeVar("S", bound="SearchedSnapshot")
 
 
@@ -124,6 +129,91 @@ class Searching(Generic[S]):
         """
         options = {"mode": "vector", "more_like": (place,), **options}
         return self.search(replace(search_request(place, **options), examples_only=True), snippets=snippets)
+
+    def duplicates(self, threshold: float = 0.8, **options: Unpack[FilterOptions]) -> "Duplicates":
+        """Return groups of chunks that are equal except for small edits.
+
+        Two chunks are near-duplicates if both similarities reach `threshold`, from 0.5 to 1: the share of five-word
+        sequences that they have in common, and the cosine of their vectors. Takes about 100 MB of memory. Raises
+        ArgumentError and FilterError.
+        """
+        from vsearch_core.search.duplicates import find_duplicates
+
+        if not 0.5 <= threshold <= 1:
+            raise ArgumentError("threshold", f"{threshold} is not between 0.5 and 1")
+        filters = parse_filters(options)
+        with self._readers.lend() as reader:
+            found = find_duplicates(reader.searcher, filters, threshold)
+            groups = (
+                tuple(replace(each, stored=self._placed(reader, each.stored)) for each in group)
+                for group in found.groups
+            )
+            return replace(found, groups=tuple(groups))
+
+    def read(
+        self,
+        path: str,
+        start_line: int | None = None,
+        end_line: int | None = None,
+        *,
+        page: int | None = None,
+        context: int = 0,
+        max_tokens: int | None = None,
+    ) -> "StoredText":
+        """Return the text of an indexed file as the index stores it. The file itself is not read.
+
+        Without line numbers, return all its text. With line numbers, return these lines. If the text is not stored line
+        by line, as that of a PDF, return the text that may be from these lines. Lines that are not stored are blank.
+
+        Args:
+            path: The file, by its path on disk or as a hit names it. Without lines, also "FILE:LINE", "FILE:LINE-LINE"
+                or "FILE:LINE-", and a page or rows as a hit shows them: "FILE  page 3".
+            start_line: The first line, from 1.
+            end_line: The last line, inclusive; `start_line` by default.
+            page: Only this page, slide, sheet, message or cell.
+            context: The number of lines to return in `before` and `after`.
+            max_tokens: The most tokens, about, of the text and its context; the rest is cut off.
+
+        Raises:
+            InputError: The file is not indexed, or the index stores no text of the lines or the page.
+        """
+        from vsearch_core.search.stored_text import read_stored_text
+
+        with self._readers.lend() as reader:
+            finder = self._finder(reader)
+            found = read_stored_text(
+                reader.searcher,
+                finder,
+                path,
+                start_line,
+                end_line,
+                page=page,
+                context=context,
+                max_tokens=max_tokens,
+            )
+            return self._placed(reader, found)
+
+    def verify(self, text: str) -> "Verification":
+        """Check the quotes and the citations of a text against the index. No model is loaded.
+
+        A quote, between quotation marks or in lines that begin with ">", is *supported* if the index has its words,
+        where it is cited if it is; *misattributed* if they stand elsewhere than cited; *altered* if the index has
+        nearly these words; else *absent*. A citation, such as "notes/pump.md:12", is supported if the index has text
+        there, else absent. Quotes of less than four words without a citation are *unchecked*.
+        """
+        from vsearch_core.search.verify import verify_text
+
+        with self._readers.lend() as reader:
+            verification = verify_text(reader.searcher, self._finder(reader), text)
+            claims = (
+                claim if claim.found is None else replace(claim, found=self._placed(reader, claim.found))
+                for claim in verification.claims
+            )
+            return replace(verification, claims=tuple(claims))
+
+    def _placed(self, reader: IndexReader[S], found: F) -> F:
+        """Return a text that was found in the index, with its path as the index stores it."""
+        return found
 
     def prepare(self, request: "SearchRequest") -> "SearchRequest":
         """Check a request that will be used for many queries, and return it with its examples loaded.

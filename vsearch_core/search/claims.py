@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 MOST_NAME = 300  # characters of a cited file's name
 MOST_NAME_WORDS = 12
 
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
-_INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
+_FENCE = re.compile(r"^ {0,3}(`{3,}+|~{3,}+)[^\n]*+\n.*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_BACKTICKS = re.compile(r"`+|\n")
 _BLOCK = re.compile(r"(?:^ {0,3}>[^\n]*(?:\n|\Z))+", re.MULTILINE)
 _BLOCK_MARK = re.compile(r"^ {0,3}(?:> ?)+", re.MULTILINE)
 _ALERT = re.compile(r"\[!\w+\]")
@@ -103,6 +103,34 @@ def _masked(text: str, pattern: re.Pattern[str]) -> str:
     return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
+def _without_inline_code(text: str) -> str:
+    """Return the text with blanks in place of inline code: between two runs of as many backticks in one line.
+
+    The time is linear. A regular expression would look for the end of each run in the whole line.
+    """
+    runs = list(_BACKTICKS.finditer(text))
+    closing: dict[int, int] = {}  # run -> the next one of its length in the line
+    later: dict[int, int] = {}  # length -> the first such run after the present one
+    for number in range(len(runs) - 1, -1, -1):
+        if runs[number][0] == "\n":
+            later.clear()
+            continue
+        length = runs[number].end() - runs[number].start()
+        if length in later:
+            closing[number] = later[length]
+        later[length] = number
+    parts, end, number = [], 0, 0
+    while number < len(runs):
+        close = closing.get(number)
+        if close is None:
+            number += 1
+            continue
+        start, stop = runs[number].start(), runs[close].end()
+        parts += [text[end:start], " " * (stop - start)]
+        end, number = stop, close + 1
+    return "".join([*parts, text[end:]])
+
+
 def _citations(text: str, resolve: Resolve, known_suffixes: frozenset[str]) -> Iterator[Citation]:
     end = 0
     for match in _LOCATOR.finditer(text):
@@ -173,7 +201,7 @@ def _attribution_end(text: str, end: int) -> int:
 
 
 def _inline_quotes(text: str) -> Iterator[Quote]:
-    masked = _masked(_masked(text, _BLOCK), _INLINE_CODE)
+    masked = _without_inline_code(_masked(text, _BLOCK))
     start = 0
     for end in (match.start() for match in _PARAGRAPH_END.finditer(masked)):
         for match in _QUOTES.finditer(masked, start, end):

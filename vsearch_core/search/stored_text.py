@@ -22,7 +22,8 @@ class StoredText:
     Lines count from 1, and `end_line` is inclusive. `before` and `after` are the context; `before + text + after` is
     continuous text. `page` and `heading` are those where the text starts. `place` is the position in the terms of
     the format ("page 3"), or None for formats with lines. `last_line` is the last line of the file with text.
-    `truncated` is true if `max_tokens` cut the text off; the rest starts after `end_line`.
+    `truncated` is true if `max_tokens` cut the text off; the rest starts after `end_line`. `index` is the folder of its
+    index if several indexes are read as one.
     """
 
     path: str
@@ -39,6 +40,7 @@ class StoredText:
     last_line: int = 0
     truncated: bool = False
     generation: int = 0
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,10 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 @dataclass(frozen=True, slots=True)
 class FoundText:
-    """The stored text that a claim rests on, and where it stands; lines count from 1 and are inclusive."""
+    """The stored text that a claim rests on, and where it stands; lines count from 1 and are inclusive.
+
+    `index` is the folder of its index if several indexes are searched as one.
+    """
 
     path: str
     start_line: int
@@ -53,6 +56,7 @@ class FoundText:
     heading: str | None
     place: str | None
     text: str
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

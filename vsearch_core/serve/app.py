@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from http import HTTPStatus
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 Log = Callable[[str], None]
 
+_COUNTS = ("generation", "files", "chunks", "pending_files")  # of a status, which are added up for several indexes
+
 
 class ServedIndex(Refreshed, PageIndex, Protocol):
     """An index, as the API uses it: some methods of `vsearch_core.Index`."""
@@ -57,6 +59,9 @@ class ServedIndex(Refreshed, PageIndex, Protocol):
 
     def files(self) -> Iterable[Any]:
         """Yield the path and the state of each file, sorted by path."""
+
+    def statuses(self) -> Sequence[Any]:
+        """Return that of each index, if several are searched as one; else that of the one."""
 
 
 class Api:
@@ -154,11 +159,13 @@ class Api:
         return _json_response({"schema": "vsearch.text/1", **asdict(found)})
 
     async def _status(self, request: Request) -> Response:
-        found = await self._work.run(self._index.status)
-        model = {"provider": found.fingerprint.provider, "model": found.fingerprint.model}
-        names = ("generation", "last_commit", "files", "chunks", "pending_files", "language")
-        values = {name: getattr(found, name) for name in names}
-        return _json_response({"schema": "vsearch.server/1", "version": self._version, **values, "embedder": model})
+        found = await self._work.run(self._index.statuses)
+        values = [_status_json(each) for each in found]
+        total = {name: sum(each[name] for each in values) for name in _COUNTS}
+        latest = max(each["last_commit"] or "" for each in values) or None
+        value = {**values[0], **total, "last_commit": latest, "indexes": values}
+        del value["index"]
+        return _json_response({"schema": "vsearch.server/1", "version": self._version, **value})
 
     async def _health(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -189,6 +196,13 @@ class _Recorded:
 
         await self._app(scope, receive, noting_status)
         self._record(scope["method"], scope["path"], status, time.perf_counter() - started)
+
+
+def _status_json(status: Any) -> dict[str, Any]:
+    """Return the parts of an index's status that clients need."""
+    names = ("generation", "last_commit", "files", "chunks", "pending_files", "language")
+    model = {"provider": status.fingerprint.provider, "model": status.fingerprint.model}
+    return {"index": str(status.index), **{name: getattr(status, name) for name in names}, "embedder": model}
 
 
 def _search_options(options: Mapping[str, Any]) -> dict[str, Any]:
