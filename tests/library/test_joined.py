@@ -81,3 +81,18 @@ def test_a_missing_index_is_refused(folders: list[Path], joined: vsearch.JoinedI
         joined.search("pump")
     with vsearch.open_index(folders[0]) as first, pytest.raises(vsearch.IndexNotFoundError):
         first.join(["nowhere"])
+
+
+def test_texts_files_and_counts_are_those_of_all_indexes(
+    joined: vsearch.JoinedIndexes, folders: list[Path], embedder: WordEmbedder
+) -> None:
+    states = list(joined.files())
+    assert joined.status().files == sum(each.files for each in joined.statuses()) == len(states)
+    for state in states:
+        found = joined.read(state.path)
+        assert found.index is not None
+        assert Path(found.index).parent / found.path == joined.root / state.path
+    assert {Path(str(joined.read(state.path).index)).parent for state in states} == set(folders)
+    assert joined.duplicates().searched == joined.status().chunks
+    for each in joined.verify(f"See {states[-1].path}:1.").claims:
+        assert each.status == "supported" and each.found is not None and each.found.index is not None

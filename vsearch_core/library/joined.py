@@ -65,12 +65,12 @@ class JoinedIndexes(Searching["JoinedSnapshot"]):
 
     def files(self) -> "Iterator[FileState]":
         """Yield each file that updates of the indexes have met, by index and path. Paths are relative to `root`."""
-        from vsearch_core.store.states import file_states
+        from vsearch_core.index.status import read_states
 
         with self._readers.lend() as reader:
             for snapshot in reader.snapshot.snapshots:
                 index = str(snapshot.catalog.index)
-                for state in file_states(snapshot.catalog):
+                for state in read_states(snapshot):
                     yield replace(state, path=reader.snapshot.joined_path(index, state.path))
 
     def duplicates(self, threshold: float = 0.8, **options: Unpack[FilterOptions]) -> "Duplicates":
