@@ -95,6 +95,20 @@ def test_slow_clients_are_disconnected(server: RunningServer) -> None:
         assert list(waiting.values()) == []
 
 
+def test_an_answer_does_not_wait_for_an_acknowledgement(server: RunningServer) -> None:
+    """Nagle's algorithm and delayed acknowledgements together would make each answer take 40 ms or more."""
+    times = []
+    with connect(server) as connection:
+        for _ in range(30):
+            started = time.perf_counter()
+            connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+            answer = b""
+            while not answer.endswith(b"ok\n"):
+                answer += connection.recv(65536)
+            times.append(time.perf_counter() - started)
+    assert min(times[5:]) < 0.03
+
+
 SERVER = """
 import socket, sys
 from vsearch_core.serve import connections
