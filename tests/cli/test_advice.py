@@ -22,6 +22,7 @@ WITHOUT_ADVICE = {
     *("error", "index-closed", "index-mismatch", "index-unusable", "invalid-argument", "invalid-filter"),
     *("invalid-input", "provider-failed", "unreadable-file", "unsupported"),
     *("invalid-body", "no-such-method", "no-such-route"),  # of HTTP requests
+    "not-allowed",  # to agents, which can't change what the user has allowed
 }
 OF_OCRMYPDF = "--quiet"  # an option of that program
 CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

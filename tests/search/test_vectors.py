@@ -175,7 +175,7 @@ def test_nprobe_alone_starts_the_engine(mixed: list[SegmentView]) -> None:
 
 def test_damaged_lists_are_named_and_a_scan_still_answers(mixed: list[SegmentView]) -> None:
     lists = mixed[2].lists
-    assert lists is not None
+    assert isinstance(lists, ivf.InvertedLists)
     foreign = replace(lists, order=lists.order + 1)  # with its checksums right, as a hostile index has them
     arrays = {**mixed[2].arrays, **list_arrays(foreign)}
     broken = [*mixed[:2], replace(mixed[2], arrays=arrays, lists=foreign, manifest=manifest_of(arrays))]

@@ -144,7 +144,7 @@ def _filters_in_words(form: SearchForm) -> str:
 def _main(form: SearchForm, answer: PageAnswer, *, needs_token: bool) -> Html:
     token = element(
         "form",
-        element("label", "This server needs its token. `vsearch serve` tells where it is.", for_="token"),
+        element("label", "This server needs its token. It named the token's file when it started.", for_="token"),
         element("input", id="token", type="password", autocomplete="off", spellcheck="false"),
         element("button", "Use it"),
         id="ask-token",

@@ -28,7 +28,7 @@ _STALE = {
     "gone": "The file no longer exists.",
 }
 _WHY_NOTHING = {
-    "empty-index": "The index is empty. Add documents with `vsearch index FOLDER`.",
+    "empty-index": "The index is empty: no document has been added to it.",
     "filtered-out": "No document passes the filters. Loosen them.",
     "clauses-unmatched": "No passage passes the filters and has all that the query requires by quotes, + and -.",
     "beyond-last-hit": "There are no further hits.",
