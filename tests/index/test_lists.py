@@ -90,7 +90,7 @@ def test_another_size_of_codes_holds_from_the_next_run_on(root: Path, embedder: 
 @pytest.mark.parametrize("choice", ["pq7", "pq257", "pq08", "pq8 ", "PQ", "pq-8", "pq1000"])
 def test_impossible_sizes_of_codes_are_refused(root: Path, embedder: WordEmbedder, choice: str) -> None:
     with pytest.raises(ArgumentError, match="or pqN with N from 8 to 256 bytes"):
-        make_index(root, embedder, options=IndexOptions(ann=choice))
+        make_index(root, embedder, DOCS, options=IndexOptions(ann=choice))
 
 
 def test_without_a_choice_memory_decides(root: Path, embedder: WordEmbedder) -> None:

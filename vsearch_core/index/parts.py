@@ -155,6 +155,10 @@ def _always(_segment: NewSegment) -> bool:
     return True
 
 
+def _can_copy(_segment: NewSegment, _former: Arrays) -> bool:
+    return True
+
+
 def _no_faults(_arrays: Arrays, _dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     return iter(())
 
@@ -173,9 +177,10 @@ class Part:
     yields (array name or "", reason) for each contradiction in arrays with correct checksums; it gets the dimension of
     each vector space.
 
-    A segment may lack an `optional` part, and gets it only if `wanted` returns True. A part that is built `later` takes
-    long to build: a commit leaves it out, and a merge adds it. `counted_as` is the name under which an index's status
-    counts the part's size, by default `name`.
+    A segment may lack an `optional` part, and gets it only if `wanted` returns True. `can_copy` returns True if the
+    part of a former segment, given its arrays, is of the kind that the new segment needs. A part that is built `later`
+    takes long to build: a commit leaves it out, and a merge adds it. `counted_as` is the name under which an index's
+    status counts the part's size, by default `name`.
     """
 
     name: str
@@ -189,6 +194,7 @@ class Part:
     optional: bool = False
     later: bool = False
     wanted: Callable[[NewSegment], bool] = _always
+    can_copy: Callable[[NewSegment, Arrays], bool] = _can_copy
     counted_as: str = ""
 
     def owns(self, array: str) -> bool:
@@ -605,6 +611,7 @@ PQ = Part(
     optional=True,
     later=True,
     wanted=lambda segment: segment.ann_kind.startswith(ann_policy.PQ),
+    can_copy=lambda segment, former: ann_kind_of(former) == segment.ann_kind,
 )
 # The segment's copy of its catalog entry, which `SegmentWriter.finish` writes and `store.recovery` reads
 ABOUT = Part("about", (ABOUT_FILE,), Input.ROWS, _build_nothing, optional=True, counted_as="catalog")
@@ -637,7 +644,7 @@ def write_parts(segment: NewSegment, settings: Mapping[str, str], *, quickly: bo
 def _write_part(part: Part, segment: NewSegment, writer: SegmentWriter, *, quickly: bool) -> None:
     if not part.wanted(segment):
         return
-    has_part = [part.is_in(each.arrays) for each in segment.former]
+    has_part = [part.is_in(each.arrays) and part.can_copy(segment, each.arrays) for each in segment.former]
     is_usable = bool(has_part) and part.made_from not in segment.changed and (all(has_part) or not part.optional)
     if is_usable and segment.is_copy:
         for name, array in segment.former[0].arrays.items():
