@@ -109,6 +109,16 @@ def test_reading_what_is_not_there_is_refused(index: vsearch.Index, path: str, l
     assert refused.value.code == code
 
 
+@pytest.mark.parametrize(("read_examples", "text"), [(True, "Other"), (False, "Pump")])
+def test_names_for_a_server_are_relative_to_the_root(
+    index: vsearch.Index, notes: Path, monkeypatch: pytest.MonkeyPatch, read_examples: bool, text: str
+) -> None:
+    monkeypatch.chdir(write_files(notes / "sub", {"pump.md": "# Other\n\nAnother pump.\n"}))
+    index.update()
+    with vsearch.open_index(notes, read_examples=read_examples) as opened:
+        assert text in opened.read("pump.md").text
+
+
 def test_another_model_than_the_indexs_is_refused(index: vsearch.Index, notes: Path) -> None:
     with (
         vsearch.open_index(notes, open_embedder=lambda _spec: WordEmbedder("other")) as other,

@@ -263,10 +263,14 @@ class Searching(Generic[S]):
         return embed if self._embedders.is_open(spec) else EmbeddingAhead(embed, request.parsed.semantic_text)
 
     def _finder(self, reader: IndexReader[S]) -> "FileFinder":
-        """Return a finder of the files that a user names, relative to the working folder or the root."""
+        """Return a finder of files by the names that a user or a hit gives.
+
+        They are relative to the working folder, then to the root. The working folder of a server, which serves users
+        elsewhere and reads no examples from files, says nothing.
+        """
         from vsearch_core.index.named_files import FileFinder
 
-        return FileFinder(reader.snapshot.catalog, self.root, Path.cwd())
+        return FileFinder(reader.snapshot.catalog, self.root, Path.cwd() if self._read_examples else self.root)
 
     def _with_examples(self, reader: IndexReader[S], request: "SearchRequest") -> "SearchRequest":
         """Return the request with its examples loaded, instead of their names."""
