@@ -1,7 +1,9 @@
 """Fixtures that tests of several folders share."""
 
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from process import Vsearch, prepare_vsearch
@@ -28,3 +30,10 @@ def state_dir(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.getbasetemp() / "state" / str(next(_NUMBERS))
     monkeypatch.setattr("vsearch_core.config.default_state_dir", lambda: folder)
     return folder
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """An empty folder whose path is short enough for Unix sockets below it (107 bytes)."""
+    with TemporaryDirectory(prefix="vs-") as folder:
+        yield Path(folder)

@@ -58,7 +58,7 @@ def test_a_repair_reports_losses(vsearch: Vsearch, indexed: Path) -> None:
         f"vsearch: {indexed}/.vsearch: the catalog has lost at least 1 row of its table sources;"
         " name all folders again in one `vsearch index PATH…`, and remove again what you had removed"
     )
-    assert settings.startswith(f"vsearch: {indexed}/.vsearch: settings are lost (analyzer, base_url, ")
+    assert settings.startswith(f"vsearch: {indexed}/.vsearch: settings are lost (analyzer, ann, base_url, ")
     assert settings.endswith(" and were restored from the last segment")
     assert vsearch("query", "--paths", "pump", "-k", "1", cwd=indexed).out == "pump.txt\n"
 

@@ -144,7 +144,7 @@ def test_a_budget_cuts_the_text_and_says_how_to_read_on(vsearch: Vsearch, shelf:
         seen += result.lines[1:]
         if not result.err:
             break
-        place = result.err.split("'")[1]
+        place = result.err.split("`")[1].removeprefix("vsearch read ")
     assert seen == NUMBERED
 
 

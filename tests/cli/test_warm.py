@@ -148,9 +148,10 @@ def test_on_a_terminal_the_answer_is_coloured_and_paged_in_the_same_way(
         assert {arguments: run(arguments, only_warm=True) for arguments in commands} == expected
 
 
-def test_a_query_starts_a_helper_if_the_user_wants_it(cold: WarmVsearch, project: Path, tmp_path: Path) -> None:
-    home, runtime = {"HOME": str(tmp_path)}, {"XDG_RUNTIME_DIR": str(tmp_path / "run")}
-    (tmp_path / "run").mkdir()
+def test_a_query_starts_a_helper_if_the_user_wants_it(
+    cold: WarmVsearch, project: Path, tmp_path: Path, short_folder: Path
+) -> None:
+    home, runtime = {"HOME": str(tmp_path)}, {"XDG_RUNTIME_DIR": str(short_folder)}
     mine = replace(cold, environment={**cold.environment, **home, **runtime})
     assert "can't be set for a project" in mine("config", "warm", "true", cwd=project).error
     assert mine("config", "warm", "true", "--user", cwd=project).status == 0

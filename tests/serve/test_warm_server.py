@@ -43,10 +43,10 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(warm_server, "LOOK_SECONDS", 0.02)
     write_files(tmp_path, {"index/catalog.sqlite": "rows", "code/deep/module.py": "x = 1\n"})
-    return Place(tmp_path / "index", tmp_path / "code", {b"XDG_RUNTIME_DIR": os.fsencode(tmp_path), b"LANG": b"C"})
+    return Place(tmp_path / "index", tmp_path / "code", {b"XDG_RUNTIME_DIR": os.fsencode(short_folder), b"LANG": b"C"})
 
 
 @contextmanager
