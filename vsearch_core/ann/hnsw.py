@@ -27,10 +27,11 @@ from vsearch_core.ann.searcher import (
     SketchSearcher,
     check_range,
     pool_size,
+    stored_rows,
 )
 from vsearch_core.ann.sketch import StoredSketches
 from vsearch_core.kernels.arrays import read_only
-from vsearch_core.kernels.tuples import GraphArrays, StoredRows
+from vsearch_core.kernels.tuples import GraphArrays
 
 DEFAULT_EF_SEARCH = 96  # recall@10 of 0.99 on 120,000 MiniLM vectors
 LANES = 4  # queries that a thread searches at once
@@ -64,8 +65,7 @@ class GraphSearcher(SketchSearcher):
 
         Raises ArgumentError if the two don't belong together.
         """
-        everything = read_only(np.zeros(0, np.bool_))
-        stored = StoredRows(read_only(vectors), read_only(graph.order), read_only(graph.starts), everything)
+        stored = stored_rows(vectors, graph.order, graph.starts)
         arrays = GraphArrays(read_only(graph.neighbors), read_only(graph.sketches), read_only(graph.entries))
         super().__init__(vectors, stored, arrays, graph.codec, limits)
 

@@ -29,12 +29,13 @@ from vsearch_core.ann.searcher import (
     SketchSearcher,
     check_range,
     pool_size,
+    stored_rows,
 )
 from vsearch_core.ann.sketch import Codec, StoredSketches
 from vsearch_core.errors import ArgumentError
 from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK
-from vsearch_core.kernels.tuples import GraphArrays, StoredRows
+from vsearch_core.kernels.tuples import GraphArrays
 
 _ITERATIONS = 8
 _SAMPLE_PER_LIST = 128  # rows of a sample for each list
@@ -253,12 +254,9 @@ class ListSearcher(SketchSearcher):
 
         Raises ArgumentError if the two don't belong together.
         """
-        starts = np.arange(len(lists.order) + 1, dtype=np.uint32)
-        everything = read_only(np.zeros(0, np.bool_))
-        stored = StoredRows(read_only(vectors), read_only(lists.order), read_only(starts), everything)
         none = np.zeros((0, 0), np.uint32)
         coded = GraphArrays(read_only(none), read_only(lists.sketches), read_only(none.reshape(-1)))
-        super().__init__(vectors, stored, coded, lists.codec, limits)
+        super().__init__(vectors, stored_rows(vectors, lists.order), coded, lists.codec, limits)
         self._centroids, self._stops = read_only(lists.centroids), read_only(lists.stops)
 
     def _load(self, batch: QueryBatch) -> None:

@@ -31,10 +31,11 @@ from vsearch_core.ann.searcher import (
     VectorSearcher,
     check_range,
     pool_size,
+    stored_rows,
 )
 from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK, PQ_BLOCK, PQ_CENTROIDS
-from vsearch_core.kernels.tuples import PqArrays, StoredRows
+from vsearch_core.kernels.tuples import PqArrays
 
 LEAST_BYTES, DEFAULT_BYTES, MOST_BYTES = config.PQ_BYTES
 CODES = "codes_"  # the stored name of the codes, before their size in bytes
@@ -168,6 +169,10 @@ class _Sample:
         self._vectors, self._rows, self._grouping, self._threads = vectors, rows, grouping, threads
         self._lists = grouping.list_of_row[rows]
 
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
     def every(self, step: int) -> "_Sample":
         """Return a sample of every `step`-th row."""
         return _Sample(self._vectors, self._rows[::step], self._grouping, self._threads)
@@ -279,10 +284,9 @@ def _measured_error(
     sample: _Sample, rotation: NDArray[np.int16], books: NDArray[np.float32], threads: int
 ) -> NDArray[np.float32]:
     """Return the standard error of estimated dot products of some rows with others, (1,)."""
-    count = len(sample.exact)
-    rows = sample.every(max(1, count // _ERROR_ROWS))
+    rows = sample.every(max(1, len(sample) // _ERROR_ROWS))
     decoded = _decoded(books, _nearest(books, rows.components(rotation), threads))
-    queries = sample.every(max(1, count // _ERROR_QUERIES)).exact
+    queries = sample.every(max(1, len(sample) // _ERROR_QUERIES)).exact
     estimates = np.rint(queries @ rotation.T.astype(np.float64) / FIXED_ONE) @ decoded.T
     differences = (estimates - queries @ rows.residuals.T) / FIXED_ONE**2
     return np.array([np.sqrt(np.mean(np.square(differences)))], np.float32)
@@ -330,11 +334,7 @@ class PqSearcher(VectorSearcher):
 
         Raises ArgumentError if the two don't belong together.
         """
-        order = read_only(lists.grouping.order)
-        starts = read_only(np.arange(len(order) + 1, dtype=np.uint32))
-        super().__init__(
-            vectors, StoredRows(read_only(vectors), order, starts, read_only(np.zeros(0, np.bool_))), limits
-        )
+        super().__init__(vectors, stored_rows(vectors, lists.grouping.order), limits)
         self._pq = kernel_arrays(lists)
         self._kept = _RESCORED_BYTES // max(1, lists.bytes)
 

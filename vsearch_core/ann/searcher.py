@@ -171,6 +171,19 @@ class SketchSearcher(VectorSearcher):
             found.replace_where(chosen, self._scan_sketches(batch.only(chosen), mask))
 
 
+def stored_rows(
+    vectors: NDArray[np.int16], order: NDArray[np.uint32], starts: NDArray[np.uint32] | None = None
+) -> StoredRows:
+    """Return vectors (n, d) as kernels accept them, with all rows allowed.
+
+    The rows of node i are order[starts[i] : starts[i + 1]]; without `starts`, each node has one row.
+    """
+    if starts is None:
+        starts = np.arange(len(order) + 1, dtype=np.uint32)
+    everything = np.zeros(0, np.bool_)
+    return StoredRows(read_only(vectors), read_only(order), read_only(starts), read_only(everything))
+
+
 def pool_size(count: int) -> int:
     """Return the size of a pool for at least `count` candidates: a multiple of POOL_BLOCK."""
     return -(-count // POOL_BLOCK) * POOL_BLOCK
