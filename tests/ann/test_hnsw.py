@@ -35,25 +35,10 @@ def search(
 
 class TestGraphSearcher(SketchSearchContract):
     width = "ef_search"
+    searcher = hnsw.GraphSearcher
 
     def build(self, vectors: NDArray[np.int16]) -> hnsw.Graph:
         return build(vectors)
-
-    def search(
-        self,
-        built: hnsw.Graph,
-        vectors: NDArray[np.int16],
-        queries: NDArray[np.float32],
-        *rest: int,
-        limits: ScanLimits = SMALL,
-        **options: Any,
-    ) -> NearestRows:
-        return search(built, vectors, queries, *rest, limits=limits, **options)
-
-
-@pytest.fixture(scope="module")
-def data() -> Data:
-    return flat.to_fixed(clustered(8000, 96)), clustered(200, 96, seed=1)
 
 
 @pytest.fixture(scope="module")

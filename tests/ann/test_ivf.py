@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support import SHARED
-from vector_search import NEVER_SCAN, SMALL, Data, check_valid, clustered, oracle, recall, unit
+from vector_search import NEVER_SCAN, SMALL, Data, check_valid, oracle, recall, unit
 
 from vsearch_core.ann import flat, ivf
 from vsearch_core.ann.searcher import NearestRows, ScanLimits
@@ -36,25 +36,10 @@ def check_nearest_lists(lists: ivf.InvertedLists, vectors: NDArray[np.int16]) ->
 
 class TestListSearcher(SketchSearchContract):
     width = "nprobe"
+    searcher = ivf.ListSearcher
 
     def build(self, vectors: NDArray[np.int16]) -> ivf.InvertedLists:
         return ivf.build(vectors)
-
-    def search(
-        self,
-        built: ivf.InvertedLists,
-        vectors: NDArray[np.int16],
-        queries: NDArray[np.float32],
-        *rest: int,
-        limits: ScanLimits = SMALL,
-        **options: Any,
-    ) -> NearestRows:
-        return search(built, vectors, queries, *rest, limits=limits, **options)
-
-
-@pytest.fixture(scope="module")
-def data() -> Data:
-    return flat.to_fixed(clustered(8000, 96)), clustered(200, 96, seed=1)
 
 
 @pytest.fixture(scope="module")

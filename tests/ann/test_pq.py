@@ -49,25 +49,10 @@ def decoded(lists: pq.PqLists) -> NDArray[np.float64]:
 
 class TestPqSearcher(SketchSearchContract):
     width = "nprobe"
+    searcher = pq.PqSearcher
 
     def build(self, vectors: NDArray[np.int16]) -> pq.PqLists:
         return pq.build(vectors, 16)
-
-    def search(
-        self,
-        built: pq.PqLists,
-        vectors: NDArray[np.int16],
-        queries: NDArray[np.float32],
-        *rest: int,
-        limits: ScanLimits = SMALL,
-        **options: Any,
-    ) -> NearestRows:
-        return search(built, vectors, queries, *rest, limits=limits, **options)
-
-
-@pytest.fixture(scope="module")
-def data() -> Data:
-    return flat.to_fixed(clustered(8000, 96)), clustered(200, 96, seed=1)
 
 
 @pytest.fixture(scope="module")

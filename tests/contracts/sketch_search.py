@@ -17,6 +17,7 @@ from vsearch_core.errors import InputError
 
 class SketchSearchContract:
     width = ""  # the option that says how much is searched
+    searcher: Any = None  # the class that searches what `build` returns
 
     def build(self, vectors: NDArray[np.int16]) -> Any:
         """Build what is searched."""
@@ -32,7 +33,8 @@ class SketchSearchContract:
         **options: Any,
     ) -> NearestRows:
         """Search what `build` returned."""
-        raise NotImplementedError
+        found: NearestRows = self.searcher(built, vectors, limits).search(queries, *rest, **options)
+        return found
 
     def test_answers_do_not_depend_on_the_number_of_threads_or_queries(self, data: Data, built: Any) -> None:
         vectors, queries = data
