@@ -77,7 +77,7 @@ class Page:
         def job() -> dict[str, Any]:
             form = parse_form(body)
             found = asdict(page_view.answer(self._index, form))
-            return {**found, "active": ", ".join(form.filters)}
+            return {**found, "active": form.filters}
 
         return await self._answer(job)
 

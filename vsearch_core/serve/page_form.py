@@ -54,9 +54,9 @@ class SearchForm:
         return int(self.lines or CONTEXT_LINES[0])
 
     @property
-    def filters(self) -> tuple[str, ...]:
-        """The values of the filters that are set."""
-        return tuple(filter(None, (self.path, self.ext, self.since, self.until, self.confidence)))
+    def filters(self) -> str:
+        """The values of the filters that are set, with commas between them; "" if there are none."""
+        return ", ".join(filter(None, (self.path, self.ext, self.since, self.until, self.confidence)))
 
     def options(self) -> dict[str, Any]:
         """Return the options of `Index.search` that the fields stand for."""

@@ -86,7 +86,7 @@ def _search_form(form: SearchForm, wrong: str) -> Html:
     options = (element("option", label, value=value, selected=value == form.confidence) for value, label in choices)
     filters = element(
         "details",
-        element("summary", "Filters", element("span", _filters_in_words(form), class_="active")),
+        element("summary", "Filters", element("span", form.filters, class_="active")),
         element(
             "div",
             labelled("path", "Path", placeholder="notes/*, !old", spellcheck="false"),
@@ -135,10 +135,6 @@ def _search_form(form: SearchForm, wrong: str) -> Html:
 def _date_type(value: str) -> str:
     """Return the type of a date field: an age such as "30d" can't be shown by a date picker."""
     return "date" if not value or (len(value) == len("2026-01-31") and value.count("-") == 2) else "text"
-
-
-def _filters_in_words(form: SearchForm) -> str:
-    return ", ".join(form.filters)
 
 
 def _main(form: SearchForm, answer: PageAnswer, *, needs_token: bool) -> Html:

@@ -121,13 +121,18 @@ def socket_path(folder: bytes, index: bytes) -> bytes:
     return folder + b"/" + blake2b(os.path.realpath(index), digest_size=10).hexdigest().encode() + b".sock"
 
 
+def file_identity(path: bytes) -> bytes:
+    """Return what tells a file or folder from another one that replaces it. Raises OSError."""
+    found = os.stat(path)
+    return b"%d %d" % (found.st_dev, found.st_ino)
+
+
 def index_identity(index: bytes) -> bytes:
     """Return what tells an index from another one that replaces it. Raises OSError if its catalog can't be read."""
     catalog = index + b"/catalog.sqlite"
     if not os.access(catalog, os.R_OK):
         raise PermissionError(13, "can't be read", catalog)
-    found = os.stat(catalog)
-    return b"%d %d" % (found.st_dev, found.st_ino)
+    return file_identity(catalog)
 
 
 def process_identity(environment: "Environment") -> bytes:
@@ -206,12 +211,11 @@ def ask(
     if connection is None:
         return None
     try:
-        here = os.stat(cwd)
         parts = [
             process_identity(environment),
             index_identity(index),
             cwd,
-            b"%d %d" % (here.st_dev, here.st_ino),
+            file_identity(cwd),
             terminals,
             pack(request_environment(environment)),
             pack(words),

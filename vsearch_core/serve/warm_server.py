@@ -17,6 +17,7 @@ from vsearch_core.serve.warm_client import (
     RUN,
     STOP,
     WarmAnswer,
+    file_identity,
     index_identity,
     is_private_folder,
     pack,
@@ -186,12 +187,7 @@ class WarmServer:
     def _run_if_equal(self, parts: list[bytes]) -> WarmAnswer | None:
         """Run the command if the client's process, its index and its working folder are those seen here."""
         identity, index, cwd, here, terminals, environment, words = parts
-        found = Path(os.fsdecode(cwd)).stat()
-        if (identity, index, here) != (
-            self._identity,
-            self._index_identity,
-            b"%d %d" % (found.st_dev, found.st_ino),
-        ):
+        if (identity, index, here) != (self._identity, self._index_identity, file_identity(cwd)):
             return None
         variables = (os.fsdecode(each).partition("=") for each in unpack(environment))
         first, second, third = (kind == ord("t") for kind in terminals)
