@@ -41,12 +41,11 @@ def _packed(collection: Collection, query: str, words: int) -> Sequence[Hit]:
     tokens follows from the words that the last number of tokens held.
     """
     tokens = words * _TOKENS_A_WORD
-    for attempt in range(_TRIES):
+    for _ in range(_TRIES):
         request = SearchRequest(query, plain=True, max_tokens=round(tokens))
         hits = search(collection.searcher, request, collection.embed).hits
         held = sum(len(_WORD.findall(hit.text)) for hit in hits)
-        if attempt + 1 < _TRIES:
-            tokens *= min(2.0, words / max(held, 1))
+        tokens *= min(2.0, words / max(held, 1))
     return hits
 
 

@@ -151,11 +151,7 @@ def _build_nothing(_segment: NewSegment, _writer: SegmentWriter) -> None:
     pass
 
 
-def _always(_segment: NewSegment) -> bool:
-    return True
-
-
-def _can_copy(_segment: NewSegment, _former: Arrays) -> bool:
+def _always(_segment: NewSegment, *_former: Arrays) -> bool:
     return True
 
 
@@ -194,7 +190,7 @@ class Part:
     optional: bool = False
     later: bool = False
     wanted: Callable[[NewSegment], bool] = _always
-    can_copy: Callable[[NewSegment, Arrays], bool] = _can_copy
+    can_copy: Callable[[NewSegment, Arrays], bool] = _always
     counted_as: str = ""
 
     def owns(self, array: str) -> bool:
