@@ -23,8 +23,9 @@ test: $(VENV)/installed-dev lint  ## Lint, check types and run all tests but the
 test-slow: $(VENV)/installed-dev  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
+# The temporary folder is in memory if it can be: these tests flush files to the disk tens of thousands of times.
 test-faults: $(VENV)/installed-dev  ## Run the tests that kill, fail or cut the power at every file-system call
-	$(BIN)/python -m pytest -n auto --dist worksteal -m faults
+	TMPDIR=$(firstword $(wildcard /dev/shm) /tmp) $(BIN)/python -m pytest -n auto --dist worksteal -m faults
 
 lint: $(VENV)/installed-dev  ## Run ruff and mypy
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vsearch_core.errors import InputError
+from vsearch_core.errors import InputError, VsearchError
 
 from . import locate
 from .defaults import choose
@@ -77,10 +77,14 @@ def running_helper(index: Path) -> int | None:
 
 
 def start_if_wanted(index: Path) -> None:
-    """Start a helper of the index in the background, if the user's settings want one and none runs."""
-    if KEPT.get() is not None or not choose(index, warm=None)["warm"] or not hasattr(os, "geteuid"):
-        return
-    if running_helper(index) is not None or provider_of(index) not in WARM_PROVIDERS:
+    """Start a helper of the index in the background, if the user's settings want one and none runs.
+
+    Where the settings or the index can't be read, no helper starts. The answer is printed already, so that is no error.
+    """
+    try:
+        if not _is_wanted(index):
+            return
+    except (VsearchError, OSError):
         return
     import subprocess
 
@@ -95,6 +99,12 @@ def start_if_wanted(index: Path) -> None:
             env={name: value for name, value in os.environ.items() if name not in keys},
             start_new_session=True,
         )
+
+
+def _is_wanted(index: Path) -> bool:
+    if KEPT.get() is not None or not choose(index, warm=None)["warm"] or not hasattr(os, "geteuid"):
+        return False
+    return running_helper(index) is None and provider_of(index) in WARM_PROVIDERS
 
 
 def _code_folders() -> tuple[Path, Path]:

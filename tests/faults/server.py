@@ -41,6 +41,7 @@ LIMITED = {
     "vsearch_core.index.re_embedding": "re_embed_index",
     "vsearch_core.index.repair": "repair_index",
 }
+IMPORTED_LATE = ("Stemmer", "filelock", "numpy.ma", "platformdirs.unix")  # inside functions, by most runs
 CRASHED = 70  # the exit status of a child whose `main()` raised an exception
 
 State = Mapping[str, bytes]  # the live files of a generation: path and hash
@@ -121,7 +122,6 @@ def _import_all() -> None:
     """Import everything that a run imports, so that no child has to, and set the small limits."""
     import pkgutil
 
-    import filelock  # noqa: F401
     import numpy as np
     from support import WordEmbedder
 
@@ -132,6 +132,8 @@ def _import_all() -> None:
         for module in pkgutil.walk_packages(found.__path__, f"{package}."):
             if "kernels" not in module.name and not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
     limits = sys.modules["vsearch_core.index.limits"].IndexLimits(**LIMITS)
     for place, name in LIMITED.items():  # the callers import them when they are called
         setattr(sys.modules[place], name, partial(getattr(sys.modules[place], name), limits=limits))

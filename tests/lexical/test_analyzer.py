@@ -1,7 +1,7 @@
 from itertools import chain, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vsearch_core.errors import ArgumentError
@@ -180,6 +180,7 @@ def test_the_fast_path_for_unspaced_words_gives_the_same_query_terms(english: An
 
 
 @given(st.text(alphabet="абвеийлмнорстыя", min_size=1))
+@example("а" * 10)
 def test_stemming_a_russian_stem_does_not_change_it(text: str) -> None:
     russian = Analyzer("ru")
     assert all(russian.terms(term) in ([term], []) for term in russian.terms(text))

@@ -48,7 +48,7 @@ _SCRIPTS = (  # first and last code point, Snowball algorithm, other algorithms 
 _NOT_LATIN = {"arabic", "armenian", "greek", "hindi", "nepali", "persian", "russian", "tamil", "yiddish"}
 
 # Stemming is repeated until nothing changes: Snowball mistakes a nominative on -ит for a verb, but not the other cases
-# (дефицит, дефицитом).
+# (дефицит, дефицитом). What still changes after all rounds is no word ("аааааааааа") and stays as it is.
 _STEMMED_AGAIN = {"russian"}
 _MOST_ROUNDS = 8
 
@@ -263,11 +263,13 @@ class _TermCache(dict[str, tuple[str, ...]]):
 
     def _stem(self, algorithm: str, word: str) -> str:
         stemmer = self._stemmer(algorithm)
-        for _ in range(self._rounds if algorithm in _STEMMED_AGAIN else 1):
-            stem = stemmer.stemWord(word)
-            if stem in (word, ""):  # Arabic's stemmer leaves nothing of a lone tatweel
-                break
-            word = stem
+        if self._rounds == 1 or algorithm not in _STEMMED_AGAIN:
+            return stemmer.stemWord(word) or word  # Arabic's stemmer leaves nothing of a lone tatweel
+        stem = word
+        for _ in range(self._rounds):
+            longer, stem = stem, stemmer.stemWord(stem) or stem
+            if stem == longer:
+                return stem
         return word
 
     def _stemmer(self, algorithm: str) -> Any:
