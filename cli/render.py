@@ -219,7 +219,9 @@ def _explanation(results: Results) -> str:
     combined = "" if results.fusion is None else f" ({_combination(results)})"
     weaker = [term for term in results.terms if is_weak(term)]
     respelled = (
-        f"\n~: half the weight, for other marks or one other letter: {one_line(' '.join(weaker))}" if weaker else ""
+        f"\n~: half the weight, for other marks; ~~: a quarter, for one other letter: {one_line(' '.join(weaker))}"
+        if weaker
+        else ""
     )
     return (
         f"terms: {one_line(' '.join(results.terms)) or 'none'}{respelled}\n"

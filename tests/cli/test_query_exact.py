@@ -70,7 +70,7 @@ def test_the_same_marks_come_before_others(vsearch: Vsearch, house: Path, word: 
 def test_a_misspelled_word_is_found_and_said(vsearch: Vsearch, house: Path, typed: str, path: str) -> None:
     answer = vsearch("query", "--mode", "keyword", "--explain", typed, cwd=house)
     assert answer.out.startswith(path)
-    assert "\n~: half the weight, for other marks or one other letter: ~" in answer.out
+    assert " ~~: a quarter, for one other letter: ~~" in answer.out
 
 
 @pytest.mark.parametrize("word", ["duks", "boilarr", "2.14.5"])

@@ -88,4 +88,4 @@ def test_an_exclusion_alone_leaves_everything_else(vsearch: Vsearch, made: Path)
 
 def test_explain_says_that_a_word_was_spelled_otherwise(vsearch: Vsearch, made: Path) -> None:
     shown = vsearch("query", "parliment", "--explain", "-k", "1", "--mode", "keyword", cwd=made).out
-    assert "half the weight, for other marks or one other letter: ~" in shown
+    assert " ~~: a quarter, for one other letter: ~~" in shown

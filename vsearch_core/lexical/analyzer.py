@@ -33,6 +33,7 @@ VERSION = 4  # increment it with every change to what `terms` returns: indexes r
 _WITH_SYMBOLS = 4  # the first version with symbols, and with the terms of words without their marks
 
 WEAK = "~"  # ends the term of a word without its marks; starts a query's term that counts less
+RESPELLED = "~~"  # starts a query's term for a misspelled word, which counts least
 
 NO_STEMMING = "none"
 
@@ -155,9 +156,9 @@ class Analyzer:
     def matches(self, text: str, terms: Collection[str]) -> list[Match]:
         """Return the positions of the terms in the text, ascending and without overlaps.
 
-        A term such as `bar*` matches all terms that start with "bar", and `~bar` matches "bar".
+        A term such as `bar*` matches all terms that start with "bar"; `~bar` and `~~bar` match "bar".
         """
-        weak = {term[1:]: term for term in terms if term.startswith(WEAK)}
+        weak = {term.lstrip(WEAK): term for term in terms if term.startswith(WEAK)}
         prefixes = [term for term in terms if term.endswith("*")]
         found: list[Match] = []
         for start, end, span_terms in self.spans(text):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.config import BM25_B, BM25_K1
 from vsearch_core.kernels.constants import BLOCK_POSTINGS, SCORE_BITS
-from vsearch_core.lexical.analyzer import WEAK
+from vsearch_core.lexical.analyzer import RESPELLED, WEAK
 from vsearch_core.lexical.postings import Postings
 
 Floats = NDArray[np.float32]
@@ -25,6 +25,7 @@ RowCounts = tuple[NDArray[np.int64], NDArray[np.uint8]]  # rows, ascending, and 
 Verify = Callable[[int, int, int], object]
 
 WEAK_WEIGHT = 0.5  # of the idf of a term that a query has as a weaker match
+RESPELLED_WEIGHT = 0.25  # of the idf of a term that stands for a misspelled word
 _TERMS = 64  # for which the arrays of terms have room at first
 MAX_TERMS = 1 << 16  # that are remembered between queries
 
@@ -66,8 +67,8 @@ class BM25:
     def term_ids(self) -> Mapping[str, int]:
         """Return a mapping from a term to its place in the arrays `idf`, `spans` and `gains`. New terms are looked up.
 
-        A term that starts with `~` stands for the index's term after it. Its idf is multiplied by WEAK_WEIGHT, and so
-        is that of a term that ends in `~`.
+        A term that starts with `~` or `~~` stands for the index's term after it. Its idf is multiplied by the factor
+        that `weight_of` returns.
 
         `idf` (t,) float64 is the idf of each term. `spans` (t, parts, 2) int64 is the start and end of its postings in
         each part. `gains` (t, parts) float32 is the largest share of the idf that one of these postings adds to a
@@ -220,16 +221,18 @@ class BM25:
 
 def index_term(term: str) -> str:
     """Return the index's term that a query's term stands for."""
-    return term.removeprefix(WEAK)
+    return term.lstrip(WEAK)
 
 
 def is_weak(term: str) -> bool:
-    """Return True for a query's term that counts less than others: `~bar`, another spelling, or `bar~`, other marks."""
+    """Return True for a query's term that counts less: `~bar` or `bar~`, other marks, or `~~bar`, another spelling."""
     return term.startswith(WEAK) or term.endswith(WEAK)
 
 
 def weight_of(term: str) -> float:
-    """Return the factor of a query term's idf: WEAK_WEIGHT for a weaker match, or 1."""
+    """Return the factor of a query term's idf: 1, or for a weaker match WEAK_WEIGHT or RESPELLED_WEIGHT."""
+    if term.startswith(RESPELLED):
+        return RESPELLED_WEIGHT
     return WEAK_WEIGHT if is_weak(term) else 1.0
 
 

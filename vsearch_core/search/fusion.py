@@ -14,7 +14,7 @@ VECTOR, KEYWORD = "vector", "keyword"  # routes; any other route scores by cosin
 LISTED = "listed"  # the only route of a query that has nothing but exclusions: each chunk that passes them has score 1
 LOWEST_COSINE = -1.0
 FLOOR_PAIRS = 1000  # with fewer pairs of chunks, their spread says nothing
-RARE_WEIGHT = 0.4  # of rare words, where both routes count the same; 0.3 with the default fusion
+RARE_WEIGHT = 0.35  # of rare words, where both routes count the same; 0.26 with the default fusion
 LEAST_LEGIBLE = 0.01  # above 0, so that vectors still rank the chunks that no keyword finds
 
 

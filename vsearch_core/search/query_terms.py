@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from vsearch_core.index.snapshot import SearchedSnapshot
-from vsearch_core.lexical.analyzer import WEAK
+from vsearch_core.lexical.analyzer import RESPELLED, WEAK
 from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
 from vsearch_core.lexical.query import ParsedQuery, plain_query
 from vsearch_core.lexical.spellings import letters_of, one_edit_spellings
@@ -47,7 +47,7 @@ class QueryTerms:
             relatives = self._compounds.word_relatives(own) if may_compound and self._compounds is not None else []
             related += relatives
             if not relatives:
-                weak += [WEAK + term for term in self._respelled(word)]
+                weak += [RESPELLED + term for term in self._respelled(word)]
         return [*terms, *dict.fromkeys(related), *dict.fromkeys(weak)]
 
     def of_text(self, text: str) -> list[str]:
