@@ -87,15 +87,24 @@ def test_min_confidence_leaves_unlikely_hits_out(searcher: LocalSearcher) -> Non
     assert why_nothing(nothing, has_min_score=False, has_min_confidence=True) == "below-min-confidence"
 
 
-def test_an_unknown_confidence_is_none(tmp_path: Path) -> None:
+def test_keywords_alone_decide_if_nothing_is_known_of_the_model(tmp_path: Path) -> None:
     embedder = WordEmbedder()  # another model, and too few sentences to measure its scale
     for searcher in searcher_of(tmp_path, embedder):
-        results = search(searcher, SearchRequest(ANSWERABLE), query_embedding(embedder))
-        assert results.answered is None
-        assert {hit.confidence for hit in results.hits} == {None}
-        with pytest.raises(InputError) as caught:
-            search(searcher, SearchRequest(ANSWERABLE, min_confidence=0.5), query_embedding(embedder))
-        assert caught.value.code == "confidence-unknown"
+        found, noise = (
+            search(searcher, SearchRequest(text), query_embedding(embedder)) for text in (ANSWERABLE, UNANSWERABLE)
+        )
+        assert (found.answered, noise.answered) == (True, False)
+        assert found.hits[0].path == "pump.txt"
+        assert (found.hits[0].confidence or 0) > 0.5
+        hits = search(searcher, SearchRequest(ANSWERABLE, min_confidence=0.5), query_embedding(embedder)).hits
+        assert [hit.path for hit in hits] == ["pump.txt"]
+
+
+def test_a_query_of_exclusions_alone_has_no_confidence(searcher: LocalSearcher) -> None:
+    assert search(searcher, SearchRequest("-pump"), EMBED).answered is None
+    with pytest.raises(InputError) as caught:
+        search(searcher, SearchRequest("-pump", min_confidence=0.5), EMBED)
+    assert caught.value.code == "confidence-unknown"
 
 
 @pytest.mark.parametrize("embedder", [WordEmbedder(), CalibratedEmbedder()], ids=["other model", "default model"])

@@ -1,7 +1,7 @@
 """Confidence for models that aren't calibrated: the scale of their scores is measured on the index, without labels."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import product
@@ -14,10 +14,11 @@ from process import write_files
 from support import NarrowEmbedder, WordEmbedder
 
 import vsearch_core as vsearch
+from vsearch_core.embed.base import Batch
 from vsearch_core.embed.model_files import DEFAULT_WEIGHTS
 from vsearch_core.errors import IndexCorruptError, ModelError
 from vsearch_core.index.settings import VECTOR_SCALE
-from vsearch_core.search.vector_scale import CHUNK_PAIRS, KNOWN_ITEMS, MeasuredScale
+from vsearch_core.search.vector_scale import NEIGHBOURS, REFERENCES, SENTENCES, MeasuredScale
 from vsearch_core.store.catalog import Catalog
 
 SYLLABLES = ["ba", "ke", "li", "mo", "nu", "ra", "si", "to", "ve", "zu"]
@@ -44,7 +45,7 @@ class QueriesFail(WordEmbedder):
 
 
 def open_with(root: Path, embedder: WordEmbedder) -> vsearch.Index:
-    return vsearch.open_index(root, create=True, open_embedder=lambda _: embedder)
+    return vsearch.open_index(root, create=True, open_embedder=lambda _: embedder, consent=lambda *_: True)
 
 
 def indexed(root: Path, embedder: WordEmbedder, count: int = 40) -> vsearch.Index:
@@ -59,23 +60,83 @@ def setting(root: Path) -> str:
         return catalog.settings().get(VECTOR_SCALE, "")
 
 
-@pytest.mark.parametrize("embedder", [WordEmbedder(), NarrowEmbedder()], ids=["wide", "narrow"])
-def test_any_model_tells_an_answer_from_noise(tmp_path: Path, embedder: WordEmbedder) -> None:
-    with indexed(tmp_path, embedder) as index:
-        found = index.search(" ".join(sentence(12).split()[:8]))
-        noise = index.search("violins of seventeenth century cremona")
+class RemoteWords(WordEmbedder):
+    """A model on a server, which counts the queries that it is asked for."""
+
+    def __init__(self, provider: str = "openai") -> None:
+        super().__init__(dimension=256)
+        self.fingerprint = replace(self.fingerprint, provider=provider)
+        self.queries = 0
+
+    def embed_documents(self, texts: Sequence[str]) -> Iterator[Batch]:
+        yield from WordEmbedder(dimension=256).embed_documents(texts)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.queries += len(texts)
+        return super().embed_queries(texts)
+
+
+def answer_and_noise(index: vsearch.Index) -> tuple[vsearch.Results, vsearch.Results]:
+    return index.search(" ".join(sentence(12).split()[:8])), index.search("violins of seventeenth century cremona")
+
+
+def assert_told_apart(found: vsearch.Results, noise: vsearch.Results) -> None:
     assert (found.answered, noise.answered) == (True, False)
     assert found.hits[0].path == "docs/12.txt"
-    assert (found.hits[0].confidence or 0) > 0.5
+    assert (found.hits[0].confidence or 0) > 0.4
     assert all((hit.confidence or 0) < 0.2 for hit in noise.hits)
 
 
-def test_the_marks_of_an_index_are_mapped_onto_those_of_the_default_model() -> None:
-    scale = MeasuredScale(known_items=0.95, chunk_pairs=0.75, chunks=9).scale
+@pytest.mark.parametrize(
+    "embedder",
+    [WordEmbedder(), NarrowEmbedder(), RemoteWords(), RemoteWords("gemini")],
+    ids=["wide", "narrow", "remote", "remote, with tasks"],
+)
+def test_any_model_tells_an_answer_from_noise(tmp_path: Path, embedder: WordEmbedder) -> None:
+    with indexed(tmp_path, embedder) as index:
+        assert_told_apart(*answer_and_noise(index))
+
+
+@pytest.mark.parametrize("embedder", [WordEmbedder(), RemoteWords()], ids=["local", "remote"])
+def test_keywords_decide_in_an_index_too_small_to_measure(tmp_path: Path, embedder: WordEmbedder) -> None:
+    with indexed(tmp_path, embedder, count=14) as index:
+        assert setting(tmp_path) == ""
+        assert_told_apart(*answer_and_noise(index))
+
+
+def test_a_remote_model_embeds_nothing_to_measure_its_scale(tmp_path: Path) -> None:
+    embedder = RemoteWords()
+    with indexed(tmp_path, embedder):
+        measured = json.loads(setting(tmp_path))
+    assert embedder.queries == 0
+    assert measured["method"] == NEIGHBOURS
+    assert measured["low"] < measured["high"] < 1  # the nearest chunk of another file, not the chunk itself
+
+
+def test_nothing_is_measured_on_chunks_if_a_server_embeds_queries_in_another_way(tmp_path: Path) -> None:
+    with indexed(tmp_path, RemoteWords("gemini")):
+        assert setting(tmp_path) == ""
+
+
+@pytest.mark.parametrize("method", [SENTENCES, NEIGHBOURS])
+def test_the_marks_of_an_index_are_mapped_onto_those_of_the_default_model(method: str) -> None:
+    high, low = REFERENCES[method]
+    scale = MeasuredScale(high=0.95, low=0.75, chunks=9, method=method).scale
     assert scale is not None
-    assert scale.slope * 0.95 + scale.offset == pytest.approx(KNOWN_ITEMS)
-    assert scale.slope * 0.75 + scale.offset == pytest.approx(CHUNK_PAIRS)
-    assert MeasuredScale(known_items=0.76, chunk_pairs=0.75, chunks=9).scale is None
+    assert scale.slope * 0.95 + scale.offset == pytest.approx(high)
+    assert scale.slope * 0.75 + scale.offset == pytest.approx(low)
+    assert MeasuredScale(high=0.76, low=0.75, chunks=9, method=method).scale is None
+
+
+def test_marks_of_an_earlier_version_are_measured_again(tmp_path: Path) -> None:
+    with indexed(tmp_path, WordEmbedder()) as index:
+        with closing(Catalog.open_to_write(tmp_path / ".vsearch")) as catalog, catalog.transaction():
+            catalog.put_setting(VECTOR_SCALE, '{"known_items": 0.6, "chunk_pairs": 0.1, "chunks": 40}')
+        index.refresh()
+        assert_told_apart(*answer_and_noise(index))  # by keywords
+        write_files(tmp_path, texts(41))
+        index.update()
+        assert json.loads(setting(tmp_path))["method"] == SENTENCES
 
 
 def test_the_scale_is_measured_again_when_the_index_has_changed_much(tmp_path: Path) -> None:
@@ -104,7 +165,7 @@ def test_a_new_model_gets_a_scale_of_its_own(tmp_path: Path) -> None:
     with open_with(tmp_path, NarrowEmbedder("narrow")) as index:
         index.re_embed()
     second = json.loads(setting(tmp_path))
-    assert first["chunk_pairs"] < 0.5 < second["chunk_pairs"]
+    assert first["low"] < 0.5 < second["low"]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +173,9 @@ def test_a_new_model_gets_a_scale_of_its_own(tmp_path: Path) -> None:
     [
         "{",
         "[]",
-        '{"known_items": 1}',
-        *(f'{{"known_items": {x}, "chunk_pairs": 0, "chunks": 3}}' for x in ("9", '"a"')),
+        '{"high": 1}',
+        *(f'{{"high": {x}, "low": 0, "chunks": 3, "method": "sentences"}}' for x in ("9", '"a"')),
+        '{"high": 1, "low": 0, "chunks": 3, "method": "tea leaves"}',
     ],
 )
 def test_a_damaged_scale_is_named(tmp_path: Path, damaged: str) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vsearch_core.model import Fingerprint
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingProvider:
@@ -12,10 +14,13 @@ class EmbeddingProvider:
         address: The base URL that texts are sent to by default; None if they stay on this machine.
         extras: The optional dependencies of vsearch (such as `vsearch[openai]`) that enable this provider, each with
             the packages that it installs. Any one of them is enough; the first is preferred. Empty if none is needed.
+        has_tasks: True if requests say if their texts are queries or documents, so that equal texts get different
+            vectors.
     """
 
     address: str | None = None
     extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    has_tasks: bool = False
 
 
 GEMINI_ADDRESS = "https://generativelanguage.googleapis.com"
@@ -28,6 +33,7 @@ PROVIDERS: Mapping[str, EmbeddingProvider] = {
     "gemini": EmbeddingProvider(
         GEMINI_ADDRESS,
         {"genai": ("google-genai", "tenacity"), "gemini": ("google-generativeai", "tenacity")},
+        has_tasks=True,
     ),
     "openai": EmbeddingProvider(OPENAI_ADDRESS, {"openai": ("httpx2", "tenacity")}),
 }
@@ -37,6 +43,12 @@ def is_local(provider: str) -> bool:
     """Return True if a provider of that name, or an unknown one, embeds texts in this process, without a server."""
     known = PROVIDERS.get(provider)
     return known is None or known.address is None
+
+
+def is_symmetric(fingerprint: Fingerprint) -> bool:
+    """Return True if the embedder gives a text the same vector as a query and as a document."""
+    known = PROVIDERS.get(fingerprint.provider)
+    return fingerprint.query_prefix == fingerprint.document_prefix and not (known is not None and known.has_tasks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,14 +183,12 @@ class Index(Searching["Snapshot"]):
     def _measure_vector_scale(self) -> None:
         """Measure the scale of vector scores, on which confidence depends for other models than the default one.
 
-        The update has succeeded already, so a model that fails now only leaves the confidence unknown. Nothing is sent
-        to a remote embedder: no forecast has announced these queries, and they would cost money.
+        The update has succeeded already. If the model fails now, keywords alone decide the confidence.
         """
-        from vsearch_core.embed.providers import is_local
         from vsearch_core.evaluate.measure_scale import refresh_scale
 
         embedder = self._embedders.opened
-        if embedder is not None and is_local(embedder.fingerprint.provider):
+        if embedder is not None:
             with suppress(ModelError):
                 refresh_scale(self.path, embedder)
 

@@ -89,11 +89,10 @@ def confidences(
 ) -> NDArray[np.float64] | None:
     """Return the confidence of each candidate, (n,), or None if it can't be known.
 
-    It can be known if both routes were searched with the query's text. If the model can read less than LEAST_LEGIBLE of
-    that text, keywords alone decide, and also for chunks whose vectors another model made; otherwise the model must be
-    calibrated. `legible` is the share that it can read,
-    from 0 to 1. It is None if no text was embedded, or if examples changed its vector. `floor` is the cosine that
-    counts as nothing in fusion.
+    It can be known if both routes were searched with the query's text. `legible` is the share of that text that the
+    model can read, from 0 to 1; it is None if no text was embedded, or if examples changed its vector. Keywords alone
+    decide if the share is below LEAST_LEGIBLE or if no calibration of the model is known, and for chunks whose vectors
+    another model made. `floor` is the cosine that counts as nothing in fusion.
     """
     if legible is None or not {VECTOR, KEYWORD} <= scores.keys():
         return None
@@ -101,10 +100,8 @@ def confidences(
     keyword = scores[KEYWORD] / limit if limit > 0 else np.zeros_like(scores[KEYWORD])
     relative = keyword / max(keyword.max(initial=0), np.finfo(np.float32).tiny)
     by_keywords = _logistic(_KEYWORD * keyword + _RELATIVE_KEYWORD * relative + _KEYWORD_BIAS)
-    if legible < LEAST_LEGIBLE:
+    if legible < LEAST_LEGIBLE or evidence.calibration is None:
         return by_keywords
-    if evidence.calibration is None:
-        return None
     fused = fuse(scores, Fusion().for_legibility(legible), len(scores[VECTOR]), floor)
     by_both = evidence.calibration.probabilities(scores[VECTOR], keyword, fused)
     return np.where(np.isnan(scores[VECTOR]), by_keywords, by_both)

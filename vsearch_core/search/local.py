@@ -245,9 +245,13 @@ class LocalSearcher:
             return LOWEST_COSINE
         return cosine_floor(self.sampled_cosines())
 
+    def sampled_vectors(self) -> Vectors:
+        """Return the vectors of a sample of live chunks, (n, dimension)."""
+        return self._vectors.sample(np.flatnonzero(self._alive[: self._vector_rows]), _FLOOR_ROWS)
+
     def sampled_cosines(self) -> NDArray[np.float32]:
         """Return the cosines of all pairs of a sample of live chunks with vectors, (pairs,)."""
-        vectors = self._vectors.sample(np.flatnonzero(self._alive[: self._vector_rows]), _FLOOR_ROWS)
+        vectors = self.sampled_vectors()
         cosines: NDArray[np.float32] = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
         return cosines
 

@@ -186,7 +186,7 @@ def _rank(
 def _known(confidence: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Return the confidence of the candidates. Raises InputError if it isn't known."""
     if confidence is None:
-        reason = "how likely a hit is relevant isn't known for this model, or the model can't read the query"
+        reason = "the confidence of hits isn't known, because the query has no text to embed"
         raise InputError("min_confidence", reason, "confidence-unknown")
     return confidence
 
