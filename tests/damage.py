@@ -49,8 +49,8 @@ Damage = tuple[str, int]  # ("flip", bit number) or ("cut", bytes kept)
 class DamageOutcome:
     """The results on a damaged copy.
 
-    `query` is "refused", "same", "older" or "wrong"; `quick` and `full` tell if that check found a fault, `changed` if
-    the catalog's rows differ.
+    `query` is "refused", "same", "older" or "wrong". `full` tells if the full check found a fault, and `quick` if only
+    the quick one did. `changed` tells if the catalog's rows differ.
     """
 
     damage: Damage
@@ -154,13 +154,19 @@ def _outcome(
         query = "same" if found == known[0] else "older" if found in known else "wrong"
     except VsearchError:
         query = "refused"
-    quick, full = (_finds(copy, full=full) for full in (False, True))
-    try:
-        changed = contents(copy) != rows
-    except (sqlite3.Error, UnicodeDecodeError, OverflowError):
-        changed = True
+    full = _finds(copy, full=True)
+    quick = not full and _finds(copy, full=False)
+    changed = file.name in {CATALOG_FILE, LOG} and _has_changed(copy, rows)
     shutil.rmtree(copy)
     return DamageOutcome(damage, query, quick, full, changed)
+
+
+def _has_changed(index: Path, rows: list[object]) -> bool:
+    """Return True if the catalog has other rows than these, or rows that can't be read."""
+    try:
+        return contents(index) != rows
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError):
+        return True
 
 
 def _finds(index: Path, *, full: bool) -> bool:
@@ -179,19 +185,14 @@ def spread(count: int, size: int, kind: str) -> list[Damage]:
 
 def table(rows: Iterable[tuple[str, Sequence[DamageOutcome]]]) -> str:
     """Return the figures as a text table."""
-    lines = [
-        f"{'file':<24} {'damages':>8} {'refused':>8} {'quick':>8} {'full':>8} {'harmless':>9} {'older':>6} {'wrong':>6}"
-    ]
+    lines = [f"{'file':<24} {'damages':>8} {'refused':>8} {'found':>8} {'harmless':>9} {'older':>6} {'wrong':>6}"]
     for name, found in rows:
         sums = [
             sum(outcome.query == "refused" for outcome in found),
-            sum(outcome.quick for outcome in found),
             sum(outcome.full for outcome in found),
             sum(not outcome.full and outcome.query == "same" for outcome in found),
             sum(outcome.query == "older" for outcome in found),
             sum(outcome.query == "wrong" for outcome in found),
         ]
-        lines.append(
-            f"{name:<24} {len(found):>8} {sums[0]:>8} {sums[1]:>8} {sums[2]:>8} {sums[3]:>9} {sums[4]:>6} {sums[5]:>6}"
-        )
+        lines.append(f"{name:<24} {len(found):>8} {sums[0]:>8} {sums[1]:>8} {sums[2]:>9} {sums[3]:>6} {sums[4]:>6}")
     return "\n".join(lines)

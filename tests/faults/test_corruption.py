@@ -48,7 +48,7 @@ def check_outcomes(kind: str, found: Sequence[DamageOutcome]) -> None:
         assert outcome.full or kind in {"catalog", "lock", "log"}, (kind, outcome)
         assert outcome.full or not outcome.changed or kind == "log", (kind, outcome)
         assert outcome.query != "older" or kind == "log", (kind, outcome)
-        assert outcome.full or not outcome.quick, (kind, outcome)
+        assert not outcome.quick, (kind, outcome)
 
 
 def test_some_damages_of_each_file(index: Path, pool: Executor) -> None:
