@@ -87,6 +87,7 @@ ADVICE: Mapping[str, str] = {
     "unknown-encoding": "convert the file to UTF-8",
     "wrong-suffix": "rename the file with the right extension",
     "extra-missing": "run `pip install 'vsearch[{extra}]'`, then index with --retry",
+    "picture-without-text": "index with --ocr to find the words in it",
     "pictures-only": "run ocrmypdf on the file first, or index with --ocr",
     "unreadable-fonts": "index with --ocr, or run `ocrmypdf --force-ocr` on the file first",
     "secret-file": "to index the file, use --secrets",

@@ -108,6 +108,9 @@ def index(
     source_archives: Annotated[
         bool, typer.Option("--source-archives", help="Index archives whose files are mostly source code, too.")
     ] = False,
+    positions: Annotated[
+        bool, typer.Option("--positions", help="Keep where photos were taken, if their files say so.")
+    ] = False,
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again to read files that could not be read before, or only in part.")
     ] = False,
@@ -156,7 +159,13 @@ def index(
         replaced = embedder if re_embed else None
         refuse_idle_options("index", embedder=replaced or provider_of(folder, embedder))
     walk = choose(folder, include=None, exclude=None, max_file_size=None)
-    reading: UpdateOptions = {"password": password, "ocr": ocr, "secrets": secrets, "source_archives": source_archives}
+    reading: UpdateOptions = {
+        "password": password,
+        "ocr": ocr,
+        "secrets": secrets,
+        "source_archives": source_archives,
+        "positions": positions,
+    }
     options: UpdateOptions = {
         "walk_defaults": {**walk, "max_file_size": parse_size(walk["max_file_size"])},
         "retry": retry,

@@ -99,6 +99,12 @@ class BinaryFileError(ExtractionError):
     code = "binary-file"
 
 
+class PictureError(BinaryFileError):
+    """A file is a picture without a caption, and the caller has not asked to recognise the text in pictures."""
+
+    code = "picture-without-text"
+
+
 class SecretFileError(BinaryFileError):
     """A file contains a private key, and the caller has not asked to index secrets."""
 

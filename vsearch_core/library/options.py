@@ -36,6 +36,7 @@ class UpdateOptions(TypedDict, total=False):
         ocr: Recognise text in PDF pages that are only images, with the program ocrmypdf.
         secrets: Also index files that contain private keys.
         source_archives: Also index archives whose files are mostly source code.
+        positions: Keep in the metadata of photos where they were taken, and the names of places in their text.
         documents: Documents to index that are no files, instead of paths. The index keeps them as files in its own
             folder, and replaces one of the same name. Only `Index.remove` removes them.
     """
@@ -50,6 +51,7 @@ class UpdateOptions(TypedDict, total=False):
     ocr: bool
     secrets: bool
     source_archives: bool
+    positions: bool
     documents: "Sequence[RawDocument]"
 
 
@@ -178,6 +180,7 @@ def parse_run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "t
         options.get("ocr", False),
         options.get("secrets", False),
         options.get("source_archives", False),
+        options.get("positions", False),
     )
     sources = [walk.for_new_source(absolute(path)) for path in paths]
     documents = tuple(options.get("documents", ()))

@@ -141,6 +141,12 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "calendar and address book": Description(
         "summaries, names", "what people wrote", "identifiers, pictures, keys, time zones"
     ),
+    "picture": Description(
+        "",
+        "captions, keywords, alternative texts and names of people in EXIF, IPTC and XMP; texts of PNG and GIF",
+        "what cameras and programs write as a caption; the place, unless asked for",
+        "`images`: all of it",
+    ),
     "zip archive": Description(_MEMBERS, _ARCHIVED, _NOT_ARCHIVED),
     "tar archive": Description(
         _MEMBERS, _ARCHIVED, _NOT_ARCHIVED, "`archives`: Zstandard (from Python 3.14 on included)"

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 
-from vsearch_core.errors import EncryptedError, ExtractionError, PicturesOnlyError, SecretFileError, SourceArchiveError
+from vsearch_core.errors import (
+    EncryptedError,
+    ExtractionError,
+    PictureError,
+    PicturesOnlyError,
+    SecretFileError,
+    SourceArchiveError,
+)
 
 _MAX_NESTING = 3  # messages and other documents inside one another
 
@@ -48,6 +55,7 @@ class ExtractOptions:
         ocr: True to recognise the text of scanned pages.
         secrets: True to read private keys instead of refusing them.
         source_archives: True to read archives of source code instead of refusing them.
+        positions: True to keep where photos were taken.
         limits: The limits on the text and structure of a file.
         nesting: The number of documents that this one is inside of, such as 1 for an attachment.
         steady_only: True to read, of the files in this one, those in steady formats only; see `registry.Format`.
@@ -57,6 +65,7 @@ class ExtractOptions:
     ocr: bool = False
     secrets: bool = False
     source_archives: bool = False
+    positions: bool = False
     limits: ExtractLimits = ExtractLimits()
     nesting: int = 0
     steady_only: bool = False
@@ -89,6 +98,7 @@ DEFAULTS = ExtractOptions()
 _REMEDIES: dict[type[ExtractionError], str] = {
     EncryptedError: "password",
     PicturesOnlyError: "ocr",
+    PictureError: "ocr",
     SecretFileError: "secrets",
     SourceArchiveError: "source_archives",
 }

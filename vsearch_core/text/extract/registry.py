@@ -7,16 +7,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePath
 
-from vsearch_core.errors import ExtractionError
+from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import HEADING_SEPARATOR, Document
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 Extractor = Callable[[str, bytes, ExtractOptions], Document]
 
 # Increase it when extraction changes for some files: those that could not be read before are read again.
-EXTRACTOR_VERSION = "6"
+EXTRACTOR_VERSION = "7"
 ATTACHMENT = "attachment "  # the heading of an attachment is this and its name
 SOURCE_CODE = "source code"
+PICTURE = "picture"
 MEMBER = "member"  # the unit of archives: a file in one
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")  # may follow any suffix below
 _COMPRESSED_TAR = (".tgz", ".tbz", ".tbz2", ".txz", ".tzst")
@@ -56,6 +57,7 @@ _XML = (
     *(".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl", ".kml", ".gpx", ".ttml"),
     *(".dfxp", ".xlf", ".xliff", ".tmx", ".resx", ".wsdl", ".opml", ".rdf", ".owl", ".xaml", ".ditamap"),
 )
+_PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib")
 _STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|.+[:;!]2,[A-Za-z]*|\d{1,8}\.?")  # names in Maildirs, in MH folders
 _MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "1p", "3p", "3pm", "3ssl"))
 
@@ -73,6 +75,8 @@ class Format:
         extra: The optional dependency of vsearch that installs that module.
         steady: True if the time and memory for a file depend only on its size, not on its content. A small file can
             then be read without a worker process.
+        often_textless: True if many files of the format have no text. They are skipped, not failed, if `needs` isn't
+            installed.
         version: The version of the extractor. A higher one makes updates read the files of this format again.
     """
 
@@ -83,6 +87,7 @@ class Format:
     needs: str = ""
     extra: str = ""
     steady: bool = False
+    often_textless: bool = False
     version: int = 1
 
     @property
@@ -135,6 +140,7 @@ FORMATS = (
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell", version=2),
     Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract", version=2),
     Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract", version=3),
+    Format(PICTURE, _PICTURES, "picture:extract", "page", needs="PIL", extra="images", often_textless=True),
     Format("zip archive", (".zip",), "archive:extract_zip", MEMBER),
     Format("tar archive", (".tar", *_COMPRESSED_TAR), "archive:extract_tar", MEMBER),
     Format("7z archive", (".7z",), "archive:extract_7z", MEMBER, needs="py7zr", extra="archives"),
@@ -158,8 +164,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         refuse_secret(name, data)
     row = format_of(name)
     if not row.is_readable:
-        reason = f"is an {row.name}, which needs {row.needs}"
-        raise ExtractionError(name, reason, "extra-missing", extra=row.extra)
+        reason = f"is {'a' if row.often_textless else 'an'} {row.name}, which needs {row.needs}"
+        kind = BinaryFileError if row.often_textless else ExtractionError
+        raise kind(name, reason, "extra-missing", extra=row.extra)
     try:
         return load(row)(_uncompressed(name), data, options)
     except ExtractionError as error:
@@ -198,7 +205,8 @@ def current_versions() -> dict[str, int | None]:
 
 def is_steady(name: str) -> bool:
     """Return True if a small file with this name can be read without a worker process; see `Format.steady`."""
-    return PurePath(name).suffix.lower() not in COMPRESSED and format_of(name).steady
+    row = format_of(name)
+    return PurePath(name).suffix.lower() not in COMPRESSED and (row.steady or not row.is_readable)
 
 
 def unit_of(path: str) -> str:

@@ -1,0 +1,199 @@
+"""Picture files: captions, keywords and metadata, and files that are damaged or lie about themselves."""
+
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from vsearch_core.errors import BinaryFileError, PictureError
+from vsearch_core.model import Document
+from vsearch_core.text.extract.options import ExtractOptions, remedy
+from vsearch_core.text.extract.registry import extract, is_steady, place_of
+
+pytest.importorskip("PIL")
+
+from pictures import drawn, exif, png, with_iptc, xmp
+
+CANON = {0x010F: "Canon", 0x0110: "Canon EOS R5"}
+BERLIN = {1: "N", 2: (52.0, 31.0, 12.0), 3: "W", 4: (13.0, 24.0, 18.0)}
+
+
+def read(name: str, data: bytes, **options: Any) -> Document:
+    return extract(name, data, ExtractOptions(**options))
+
+
+def test_the_caption_of_a_photo_is_its_text_and_what_the_camera_says_its_metadata() -> None:
+    data = drawn(
+        exif=exif(
+            {0x010E: "A heron on the ice", 0x013B: "Ann Lee", 0x0112: 6, **CANON},
+            {0x9003: "2026:03:01 12:30:00", 0x9011: "+02:00"},
+        )
+    )
+    document = read("a.jpg", data)
+    assert document.text == "A heron on the ice\n\n"
+    assert document.metadata == {
+        "created": "2026-03-01T12:30:00+02:00",
+        "author": "Ann Lee",
+        "description": "A heron on the ice",
+        "camera": "Canon EOS R5",
+        "width": 20,  # turned by a quarter
+        "height": 40,
+    }
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data"),
+    [
+        ("jpg", drawn(exif=exif({0x010E: "A heron"}))),
+        ("jpg", drawn("PNG", exif=exif({0x010E: "A heron"}))),  # another format than the suffix says
+        ("jpg", with_iptc(drawn(), {120: [b"A heron"]})),
+        ("jpg", with_iptc(drawn(mode="CMYK"), {120: [b"A heron"]}, utf8=False)),
+        ("jpg", drawn(comment="A heron")),
+        ("jpg", drawn(xmp=xmp("<dc:description><rdf:Alt><rdf:li>A heron</rdf:li></rdf:Alt></dc:description>"))),
+        ("png", png({"Description": "A heron"})),
+        ("png", png(after={"Comment": "A heron"})),
+        ("png", png({"XML:com.adobe.xmp": xmp("<dc:description>A heron</dc:description>").decode()})),
+        ("png", drawn("PNG", mode="I;16", exif=exif({0x010E: "A heron"}))),
+        ("webp", drawn("WEBP", exif=exif({0x010E: "A heron"}))),
+        ("webp", drawn("WEBP", xmp=xmp('<rdf:Description core:AltTextAccessibility="A heron"/>'))),
+        ("gif", drawn("GIF", comment="A heron")),
+        ("tif", drawn("TIFF", tiffinfo={270: "A heron"})),
+        ("tiff", drawn("TIFF", tiffinfo={700: xmp("<dc:description>A heron</dc:description>")})),
+    ],
+)
+def test_captions_are_found_wherever_formats_keep_them(suffix: str, data: bytes) -> None:
+    document = read(f"a.{suffix}", data)
+    assert document.text == "A heron\n\n"
+    assert (document.metadata["width"], document.metadata["height"]) in {(40, 20), (2, 3)}
+
+
+def test_titles_keywords_and_people_are_text_and_metadata() -> None:
+    packet = xmp(
+        "<dc:title><rdf:Alt><rdf:li xml:lang='de'>Eis</rdf:li><rdf:li xml:lang='x-default'>Ice</rdf:li></rdf:Alt>"
+        "</dc:title>"
+        "<dc:subject><rdf:Bag><rdf:li>bird</rdf:li><rdf:li>winter</rdf:li><rdf:li>Bird</rdf:li></rdf:Bag></dc:subject>"
+        "<iptc:PersonInImage><rdf:Bag><rdf:li>Ann Lee</rdf:li></rdf:Bag></iptc:PersonInImage>"
+    )
+    document = read(
+        "a.jpg", with_iptc(drawn(xmp=packet), {120: ["Ein Reiher, größer".encode()], 25: [b"winter", b"lake"]})
+    )
+    assert document.title == "Ice"
+    assert document.text == "Ein Reiher, größer\n\nIce\n\nKeywords: bird, winter, lake\n\nPeople: Ann Lee\n\n"
+    assert document.metadata["keywords"] == ["bird", "winter", "lake"]
+    assert document.metadata["people"] == ["Ann Lee"]
+
+
+def test_text_in_old_encodings_and_of_windows_is_read() -> None:
+    tags = {0x9C9B: "Brücke\0".encode("utf-16-le"), 0x9C9E: "Elbe;Größe\0".encode("utf-16-le")}
+    document = read("a.jpg", drawn(exif=exif(tags, {0x9286: b"UNICODE\0" + "ж and ü".encode("utf-16-le")})))
+    assert document.text == "ж and ü\n\nBrücke\n\nKeywords: Elbe, Größe\n\n"
+    assert read("a.jpg", with_iptc(drawn(), {120: ["Grüße".encode("cp1252")]}, utf8=False)).text == "Grüße\n\n"
+    assert read("a.jpg", drawn(exif=exif({0x010E: "Grüße".encode()}))).text == "Grüße\n\n"
+
+
+def test_the_place_is_left_out_unless_asked_for() -> None:
+    packet = xmp("<photoshop:City>Berlin</photoshop:City>")
+    data = drawn(exif=exif({0x010E: "A heron"}, position=BERLIN), xmp=packet)
+    assert "Berlin" not in repr(read("a.jpg", data))
+    assert "latitude" not in read("a.jpg", data).metadata
+    document = read("a.jpg", data, positions=True)
+    assert document.text == "A heron\n\nPlace: Berlin\n\n"
+    assert (document.metadata["latitude"], document.metadata["longitude"]) == (52.52, -13.405)
+
+
+@pytest.mark.parametrize("position", [{2: (1.0,)}, {**BERLIN, 2: (99.0, 0.0, 0.0)}, {**BERLIN, 4: (13.0, 24.0)}])
+def test_a_position_that_makes_no_sense_is_none(position: dict[int, Any]) -> None:
+    data = with_iptc(drawn(exif=exif({}, position=position)), {120: [b"A heron"]})
+    assert "latitude" not in read("a.jpg", data, positions=True).metadata
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "OLYMPUS DIGITAL CAMERA         ",
+        "SONY DSC",
+        "SAMSUNG CAMERA PICTURES",
+        "Created with GIMP",
+        "DCIM\\100MEDIA",
+        "  ",
+        "untitled",
+    ],
+)
+def test_captions_by_cameras_and_programs_are_none(caption: str) -> None:
+    with pytest.raises(PictureError, match="is a picture about which nothing is written in its file") as caught:
+        read("a.jpg", drawn(exif=exif({0x010E: caption}), comment="CREATOR: gd-jpeg v1.0 (using IJG JPEG v62)"))
+    assert (remedy(caught.value), caught.value.code) == ("ocr", "picture-without-text")
+
+
+@pytest.mark.parametrize(
+    "date", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2026:13:01 12:00:00", "2026:01:01 25:00:00"]
+)
+def test_a_date_that_a_camera_did_not_know_is_none(date: str) -> None:
+    assert "created" not in read("a.jpg", drawn(exif=exif({0x010E: "A heron"}, {0x9003: date}))).metadata
+
+
+def test_a_file_that_claims_billions_of_pixels_costs_nothing() -> None:
+    tracemalloc.start()
+    document = read("a.png", png({"Description": "A heron"}, size=(60_000, 60_000)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (document.metadata["width"], document.text) == (60_000, "A heron\n\n")
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize(
+    "data", [b"<html>", b"version https://git-lfs.github.com/spec/v1\n", drawn()[:30], png()[:20], b"GIF89a"]
+)
+def test_a_file_that_is_no_picture_is_skipped_with_the_reason(data: bytes) -> None:
+    with pytest.raises(BinaryFileError, match="is not a readable picture") as caught:
+        read("a.png", data)
+    assert caught.value.code == "damaged-file"
+
+
+def test_a_picture_in_another_format_of_pillow_is_not_opened() -> None:
+    for kind in ("EPS", "PPM", "PDF"):
+        with pytest.raises(BinaryFileError):
+            read("a.png", drawn(kind))
+
+
+def test_a_truncated_picture_still_has_its_caption() -> None:
+    data = drawn(size=(500, 500), exif=exif({0x010E: "A heron"}))
+    assert read("a.jpg", data[: len(data) // 2]).text == "A heron\n\n"
+
+
+def test_entities_of_xmp_are_not_expanded() -> None:
+    packet = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>' + xmp("<dc:title>&e;A heron</dc:title>")
+    assert read("a.jpg", drawn(xmp=packet)).text == "&e;A heron\n\n"
+
+
+def test_a_tiff_of_several_pages_says_how_many() -> None:
+    import io
+
+    from PIL import Image
+
+    out = io.BytesIO()
+    pages = [Image.new("1", (8, 8)) for _ in range(3)]
+    pages[0].save(out, "TIFF", save_all=True, append_images=pages[1:], tiffinfo={270: "A fax"})
+    assert read("a.tif", out.getvalue()).metadata["pages"] == 3
+
+
+def test_a_hit_in_a_picture_has_a_page_only_if_there_are_several() -> None:
+    assert place_of("a.jpg", None, None, (1, 1)) is None
+    assert place_of("a.tif", 2, None, (1, 1)) == "page 2"
+
+
+def test_without_pillow_pictures_are_skipped_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsearch_core.text.extract.registry.find_spec", lambda _: None)
+    with pytest.raises(BinaryFileError, match="is a picture, which needs PIL") as caught:
+        extract("a.jpg", drawn())
+    assert (caught.value.code, caught.value.details) == ("extra-missing", {"extra": "images"})
+    assert is_steady("a.jpg")  # no worker process is started for it
+
+
+def test_running_out_of_memory_is_not_taken_for_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.Image.open", fail)
+    with pytest.raises(MemoryError):
+        extract("a.jpg", drawn())

@@ -1,0 +1,64 @@
+"""Opens pictures with Pillow, in bounds: only known formats, and no pixels before their number is known."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from vsearch_core.errors import BinaryFileError, first_line
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")  # of Pillow's; others run programs or are documents
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PIXELS = (b"IDAT", b"fdAT")  # chunks of a PNG
+_MAX_MESSAGE = 100  # characters of Pillow's
+_TURNED = frozenset({5, 6, 7, 8})  # values of the tag Orientation by which width and height change places
+ORIENTATION = 0x0112
+
+
+@contextmanager
+def opened(name: str, data: bytes) -> Iterator[Any]:
+    """Open a picture as an image of Pillow. Its header and metadata are read, but no pixels.
+
+    Raises BinaryFileError if the bytes are no picture in one of `FORMATS`, or its header is damaged.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about oddities of metadata
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # nothing is decoded yet
+        try:
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's decoders let errors of struct and many others through
+            is_unknown = isinstance(error, Image.UnidentifiedImageError)
+            message = "of an unknown kind" if is_unknown else first_line(error)[:_MAX_MESSAGE]
+            raise BinaryFileError(name, f"is not a readable picture ({message})", "damaged-file") from None
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+        with image:
+            yield image
+
+
+def upright_size(image: Any, orientation: object) -> tuple[int, int]:
+    """Return the width and height of a picture as it is to be looked at; `orientation` is the EXIF tag's value."""
+    width, height = image.size
+    return (height, width) if orientation in _TURNED else (width, height)
+
+
+def without_pixels(data: bytes) -> bytes:
+    """Return a PNG without the chunks of its pixels; other pictures as they are.
+
+    A PNG's texts may follow its pixels, which Pillow would have to decode to find them.
+    """
+    if not data.startswith(_PNG):
+        return data
+    kept = [_PNG]
+    at = len(_PNG)
+    while at + 8 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")  # length, type, content, checksum
+        if data[at + 4 : at + 8] not in _PIXELS:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
