@@ -213,7 +213,8 @@ def _explanation(results: Results) -> str:
     method = results_json.vector_method(results)
     exactness = "exact" if results.exact else "approximate"
     ways = [f"graph searched, ef {results.ef_search}"] if results.ef_search is not None else []
-    ways += [f"inverted lists searched, nprobe {results.nprobe}"] if results.nprobe is not None else []
+    codes = " by PQ codes" if "pq" in results.list_kinds else ""
+    ways += [f"inverted lists searched{codes}, nprobe {results.nprobe}"] if results.nprobe is not None else []
     ways += ["all vectors scanned"] if method == "scan" else []
     exactness += f" ({'; '.join(ways)})" if ways else ""
     combined = "" if results.fusion is None else f" ({_combination(results)})"

@@ -80,7 +80,7 @@ def build(root: Path) -> Path:
 
 
 def build_with_ann(root: Path, ann: str) -> Path:
-    """Build an index of a segment with a graph ("graph"), inverted lists ("ivf", "pq") and tombstones, and one without.
+    """Build an index of a segment with a graph ("graph"), lists ("ivf", "pq", "pq8") and tombstones, and one without.
 
     The first segment is large enough that searches use its graph or lists.
     """

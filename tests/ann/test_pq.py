@@ -39,7 +39,10 @@ def decoded(lists: pq.PqLists) -> NDArray[np.float64]:
         .transpose(0, 2, 1)
         .reshape(-1, lists.bytes)[: len(order)]
     )
-    books = quantiser.books.reshape(lists.bytes, -1, 256)
+    count = quantiser.books.shape[1]
+    if count == 16:
+        codes = np.stack([codes & 15, codes >> 4], axis=2).reshape(len(codes), -1)
+    books = quantiser.books.reshape(codes.shape[1], -1, count)
     components = np.concatenate([book[:, codes[:, part]] for part, book in enumerate(books)]).T
     residuals = np.empty((len(order), quantiser.rotation.shape[1]))
     residuals[order] = components @ quantiser.rotation / FIXED_ONE
@@ -52,12 +55,26 @@ class TestPqSearcher(SketchSearchContract):
     searcher = pq.PqSearcher
 
     def build(self, vectors: NDArray[np.int16]) -> pq.PqLists:
-        return pq.build(vectors, 16)
+        return pq.build(vectors, 16, centroids=16)
 
 
-@pytest.fixture(scope="module")
-def built(data: Data) -> pq.PqLists:
-    return pq.build(data[0], 16)
+class TestPqSearcherOfBytes(TestPqSearcher):
+    def build(self, vectors: NDArray[np.int16]) -> pq.PqLists:
+        return pq.build(vectors, 16, centroids=256)
+
+
+@pytest.fixture(scope="module", params=[16, 256])
+def built(request: pytest.FixtureRequest, data: Data) -> pq.PqLists:
+    return pq.build(data[0], 16, centroids=request.param)
+
+
+def centroids_of(lists: pq.PqLists) -> int:
+    return int(lists.quantiser.books.shape[1])
+
+
+@pytest.mark.parametrize(("size", "dimension", "centroids"), [(8, 16, 16), (8, 15, 256), (64, 384, 16), (64, 64, 256)])
+def test_half_bytes_are_used_if_each_has_a_component_of_its_own(size: int, dimension: int, centroids: int) -> None:
+    assert centroids_of(pq.build(flat.to_fixed(clustered(100, dimension)), size)) == centroids
 
 
 @pytest.mark.parametrize(("nprobe", "least"), [(4, 0.6), (40, 0.97), (179, 0.99)])
@@ -72,7 +89,8 @@ def test_recall(data: Data, built: pq.PqLists, nprobe: int, least: float) -> Non
 def test_more_bytes_leave_less_error(data: Data, built: pq.PqLists) -> None:
     vectors = data[0].astype(np.float64)
     lengths = np.square(vectors - vectors.mean(axis=0)).sum()
-    left = [np.square(decoded(lists) - vectors).sum() / lengths for lists in (built, pq.build(data[0], 48))]
+    larger = pq.build(data[0], 48, centroids=centroids_of(built))
+    left = [np.square(decoded(lists) - vectors).sum() / lengths for lists in (built, larger)]
     assert left[1] < 0.6 * left[0] < 0.2
     queries = data[1].astype(np.float64) * FIXED_ONE
     errors = queries @ (decoded(built) - vectors).T / FIXED_ONE**2
@@ -80,7 +98,7 @@ def test_more_bytes_leave_less_error(data: Data, built: pq.PqLists) -> None:
 
 
 def test_codes_do_not_depend_on_the_number_of_threads(data: Data, built: pq.PqLists) -> None:
-    for name, array in pq.build(data[0], 16, threads=3).arrays().items():
+    for name, array in pq.build(data[0], 16, centroids=centroids_of(built), threads=3).arrays().items():
         assert array.tobytes() == built.arrays()[name].tobytes(), name
 
 
@@ -141,7 +159,7 @@ def test_results_are_correct_for_any_segment(
 
 def test_new_rows_are_encoded_without_training_again(data: Data, built: pq.PqLists) -> None:
     vectors = data[0]
-    former = pq.build(vectors[:5000], 16)
+    former = pq.build(vectors[:5000], 16, centroids=centroids_of(built))
     kept = np.random.default_rng(0).random(5000) < 0.7
     merged = np.concatenate([vectors[:5000][kept], vectors[5000:6000]])
     known = np.concatenate([former.grouping.list_of_row[kept], np.full(1000, -1)])
@@ -207,12 +225,13 @@ def test_the_codes_of_another_segment_are_refused(data: Data, built: pq.PqLists)
             check_pq(built, vectors)
 
 
+@pytest.mark.parametrize("dimension", [8, 16])
 @pytest.mark.parametrize("name", [*pq.build(flat.to_fixed(clustered(1, 8)), 8).arrays()])
-def test_flipped_bits_are_refused_or_harmless(name: str) -> None:
-    vectors = flat.to_fixed(clustered(700, 8))
+def test_flipped_bits_are_refused_or_harmless(name: str, dimension: int) -> None:
+    vectors = flat.to_fixed(clustered(700, dimension))
     arrays = pq.build(vectors, 8).arrays()
     random = np.random.default_rng(1)
-    queries, allowed = clustered(5, 8, seed=2), random.random(700) < 0.3
+    queries, allowed = clustered(5, dimension, seed=2), random.random(700) < 0.3
     for _ in range(15):
         data = bytearray(arrays[name].tobytes())
         for place in random.integers(0, len(data), 3):

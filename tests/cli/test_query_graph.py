@@ -184,6 +184,17 @@ def test_inverted_lists_are_searched_and_shown(vsearch: Vsearch, lists_project: 
     assert described in vsearch("status", cwd=lists_project).out
 
 
+def test_explain_names_pq_codes(vsearch: Vsearch, tmp_path: Path) -> None:
+    project = make_project(vsearch, tmp_path, "pq16")
+    answer = query(vsearch, project, "--json", "--explain", "--nprobe", "20", "bread").json
+    explained = answer["explain"]
+    assert (answer["exact"], explained["vectors"], explained["nprobe"], explained["ef"]) == (False, "pq", 20, None)
+    shown = query(vsearch, project, "--explain", "--nprobe", "20", "bread").out
+    assert ", approximate (inverted lists searched by PQ codes, nprobe 20), " in shown
+    exact = query(vsearch, project, "--json", "--exact", "bread").json
+    assert len(set(places(answer)) & set(places(exact))) >= len(exact["hits"]) - 1
+
+
 def test_a_damaged_graph_is_a_one_line_error_and_exact_search_works(
     vsearch: Vsearch, graph_project: Path, tmp_path: Path
 ) -> None:

@@ -68,11 +68,12 @@ def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pyte
         check_outcomes(kind, found)
 
 
-@pytest.fixture(scope="module", params=[GRAPH, IVF, PQ], ids=["graph", "ivf", "pq"])
+@pytest.fixture(scope="module", params=["graph", "ivf", "pq", "pq8"])
 def ann_index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
     """Return an index whose vectors have a graph, lists or PQ codes, and the files of these by the names of arrays."""
-    part: Part = request.param
-    index = build_with_ann(tmp_path_factory.mktemp("linked") / "project", part.name)
+    choice: str = request.param
+    part: Part = {"graph": GRAPH, "ivf": IVF}.get(choice, PQ)
+    index = build_with_ann(tmp_path_factory.mktemp("linked") / "project", choice)
     found = {kind: file for kind, file in files_by_kind(index).items() if part.owns(kind)}
     assert len(found) == (8 if part is PQ else 10)
     return index, found

@@ -38,4 +38,4 @@ def test_a_golden_index_is_intact_and_gives_the_expected_hits(expected: Path, tm
 
 
 def test_there_are_golden_indexes() -> None:
-    assert {"v1", "v1-ivf", "v1-pq"} <= {path.parent.name for path in GOLDEN}
+    assert {"v1", "v1-ivf", "v1-pq", "v1-pq16"} <= {path.parent.name for path in GOLDEN}

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vsearch_core.ann import flat, hnsw, ivf
+from vsearch_core.ann import flat, hnsw, ivf, pq
 from vsearch_core.ann.build import build
 from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.parts import GRAPH_PREFIX, IVF_PREFIX
+from vsearch_core.index.parts import GRAPH_PREFIX, IVF_PREFIX, PQ_PREFIX
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.lexical import postings
 from vsearch_core.search.limits import EngineBudget, SearchLimits
@@ -36,12 +36,12 @@ def draw(count: int, seed: int) -> NDArray[np.float32]:
     return unit(random.standard_normal((count, 12)) @ mixing)
 
 
-def segment(rows: int, seed: int, *, with_graph: bool = False, with_lists: bool = False) -> SegmentView:
+def segment(rows: int, seed: int, *, with_graph: bool = False, lists_by: Any = None) -> SegmentView:
     fixed = flat.to_fixed(draw(rows, seed))
     ids = np.arange(rows)
     empty = postings.build([[] for _ in range(rows)])
     graph = build(fixed) if with_graph else None
-    lists = ivf.build(fixed) if with_lists else None
+    lists = lists_by(fixed) if lists_by else None
     arrays: dict[str, NDArray[Any]] = {"vectors": fixed, "chunk_ids": ids, "file_ids": ids, **graph_arrays(graph)}
     arrays |= list_arrays(lists)
     return SegmentView(f"number {seed}", arrays, np.ones(rows, np.bool_), empty, graph, manifest_of(arrays), lists)
@@ -51,8 +51,9 @@ def graph_arrays(graph: hnsw.Graph | None) -> dict[str, NDArray[Any]]:
     return {} if graph is None else {GRAPH_PREFIX + name: array for name, array in graph.arrays().items()}
 
 
-def list_arrays(lists: ivf.InvertedLists | None) -> dict[str, NDArray[Any]]:
-    return {} if lists is None else {IVF_PREFIX + name: array for name, array in lists.arrays().items()}
+def list_arrays(lists: ivf.InvertedLists | pq.PqLists | None) -> dict[str, NDArray[Any]]:
+    prefix = PQ_PREFIX if isinstance(lists, pq.PqLists) else IVF_PREFIX
+    return {} if lists is None else {prefix + name: array for name, array in lists.arrays().items()}
 
 
 def manifest_of(arrays: Arrays) -> Manifest:
@@ -84,7 +85,7 @@ def test_a_scan_is_exact(segments: list[SegmentView], options: VectorSearchOptio
     mask = np.random.default_rng(0).random(1800) < 0.7
     route = VectorRoute(segments, GRAPHS_ONLY)
     for query in QUERIES:
-        rows, ef_search, _ = route.best(query, mask, count, options)
+        rows, ef_search, *_ = route.best(query, mask, count, options)
         assert ef_search is None
         assert rows.tolist() == expected(segments, query, mask, count)[0].tolist()
 
@@ -95,7 +96,7 @@ def test_a_graph_search_finds_what_a_scan_finds(segments: list[SegmentView], sha
     route = VectorRoute(segments, GRAPHS_ONLY)
     shared = 0
     for query in QUERIES:
-        rows, ef_search, _ = route.best(query, mask, 10, VectorSearchOptions(ef_search=256))
+        rows, ef_search, *_ = route.best(query, mask, 10, VectorSearchOptions(ef_search=256))
         assert ef_search == 256
         assert mask[rows].all() and len(set(rows.tolist())) == 10
         shared += len(np.intersect1d(rows, expected(segments, query, mask, 10)[0]))
@@ -110,7 +111,7 @@ def test_cosines_don_t_depend_on_how_rows_were_found(segments: list[SegmentView]
 
 
 def test_all_of_few_allowed_rows_are_compared(segments: list[SegmentView]) -> None:
-    rows, ef_search, _ = VectorRoute(segments).best(QUERIES[0], ALL, 10, NARROW)
+    rows, ef_search, *_ = VectorRoute(segments).best(QUERIES[0], ALL, 10, NARROW)
     assert ef_search is None
     assert rows.tolist() == expected(segments, QUERIES[0], ALL, 10)[0].tolist()
 
@@ -151,26 +152,30 @@ def test_a_damaged_graph_is_named_and_a_scan_still_answers(segments: list[Segmen
 
 @pytest.fixture(scope="module")
 def mixed() -> list[SegmentView]:
-    """Segments with a graph, with inverted lists, and with neither."""
-    return [segment(900, 0, with_graph=True), segment(200, 1), segment(700, 2, with_lists=True)]
+    """Segments with a graph, with neither graph nor lists, with inverted lists of sketches, and of PQ codes."""
+    listed = [segment(700, 2, lists_by=ivf.build), segment(600, 3, lists_by=pq.build)]
+    return [segment(900, 0, with_graph=True), segment(200, 1), *listed]
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6, 0.05])
 def test_graphs_and_inverted_lists_together_find_what_a_scan_finds(mixed: list[SegmentView], share: float) -> None:
-    mask = ALL if share == 1 else np.random.default_rng(0).random(1800) < share
+    mask = np.random.default_rng(0).random(2400) < share
     route = VectorRoute(mixed, GRAPHS_ONLY)
     shared = 0
     for query in QUERIES:
-        rows, ef_search, nprobe = route.best(query, mask, 10, VectorSearchOptions(ef_search=256, nprobe=20))
-        assert (ef_search, nprobe) == (256, 20)
+        rows, *effort = route.best(query, mask, 10, VectorSearchOptions(ef_search=256, nprobe=20))
+        assert effort == [256, 20, ("ivf", "pq")]
         assert mask[rows].all() and len(set(rows.tolist())) == 10
         shared += len(np.intersect1d(rows, expected(mixed, query, mask, 10)[0]))
     assert shared >= 0.99 * 10 * len(QUERIES)
 
 
 def test_nprobe_alone_starts_the_engine(mixed: list[SegmentView]) -> None:
-    found = VectorRoute(mixed[1:], GRAPHS_ONLY).best(QUERIES[0], ALL[900:], 10, VectorSearchOptions(nprobe=5))
-    assert (found.ef_search, found.nprobe) == (None, 5)
+    options = VectorSearchOptions(nprobe=5)
+    for segments, kind in ((mixed[1:3], "ivf"), (mixed[3:], "pq")):
+        mask = np.ones(sum(len(each.vectors) for each in segments), np.bool_)
+        found = VectorRoute(segments, GRAPHS_ONLY).best(QUERIES[0], mask, 10, options)
+        assert (found.ef_search, found.nprobe, found.list_kinds) == (None, 5, (kind,))
 
 
 def test_damaged_lists_are_named_and_a_scan_still_answers(mixed: list[SegmentView]) -> None:

@@ -55,13 +55,13 @@ FOREIGN = [["import", "index.tar", "--replace"], ["eval", "."], ["index", ".", "
 def bases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Projects with an index: a small one, one with several segments and deleted rows, one with a graph or lists."""
     made = []
-    for kind, files in (("small", 4), ("segments", 40), ("graph", 40), ("ivf", 40), ("pq", 40)):
+    for kind, files in (("small", 4), ("segments", 40), ("graph", 40), ("ivf", 40), ("pq", 40), ("pq8", 40)):
         root, rng = tmp_path_factory.mktemp(kind) / "project", random.Random(kind)
         for number in range(files):
             parts = [" ".join(rng.choices(WORDS, k=25)) for _ in range(rng.randint(1, 6))]
             write_files(root, {f"{number}.md": f"---\nn: {number}\n---\n# {number}\n\n" + "\n\n".join(parts)})
         options, limits = IndexOptions(chunk_words=20, overlap_words=0), IndexLimits()
-        if kind in ("graph", "ivf", "pq"):
+        if kind in ("graph", "ivf", "pq", "pq8"):
             options, limits = replace(options, ann=kind), IndexLimits(graph_rows=50)
         make_index(root, WordEmbedder(), Path(), options=options, limits=limits)
         if kind == "segments":

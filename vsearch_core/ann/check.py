@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from vsearch_core import config
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.ann.ivf import Grouping, InvertedLists
-from vsearch_core.ann.pq import CODES, PqLists, code_bytes
+from vsearch_core.ann.pq import CODES, PqLists, code_bytes, sub_vectors
 from vsearch_core.ann.sketch import MAX_LINES, Codec
-from vsearch_core.kernels.constants import CACHE_LINE, FIXED_ONE, NO_NODE, PQ_BLOCK, PQ_CENTROIDS
+from vsearch_core.kernels.constants import CACHE_LINE, FIXED_ONE, NO_NODE, PQ_BLOCK, PQ_CENTROIDS, PQ_FEW_CENTROIDS
 
 _BLOCK = 1 << 15  # nodes checked at a time, whose temporary arrays stay in the processor's cache
 _CODEC_TYPES = {  # dtype and number of dimensions
@@ -76,19 +76,23 @@ def check_pq(lists: PqLists, vectors: NDArray[Any]) -> None:
     The error names the faulty array.
     """
     _require(lists.blocks.ndim == 2, CODES, f"its shape is {lists.blocks.shape}")
-    parts, codes = lists.bytes, f"{CODES}{lists.bytes}"
+    code_size, codes = lists.bytes, f"{CODES}{lists.bytes}"
     _check_types({**lists.arrays(), "vectors": vectors}, {**_PQ_TYPES, codes: (np.uint8, 2), "vectors": (np.int16, 2)})
     rows, dimension = vectors.shape
     _check_grouping(lists.grouping, rows, dimension)
-    _require(1 <= parts == code_bytes(parts, dimension) <= config.PQ_BYTES[2], codes, f"{parts} bytes each")
-    shape = (-(-rows // PQ_BLOCK), parts * PQ_BLOCK)
+    valid = 1 <= code_size == code_bytes(code_size, dimension) <= config.PQ_BYTES[2]
+    _require(valid, codes, f"{code_size} bytes each")
+    shape = (-(-rows // PQ_BLOCK), code_size * PQ_BLOCK)
     _require(lists.blocks.shape == shape, codes, f"its shape is {lists.blocks.shape} for {rows} rows")
     rotation, books, error = lists.quantiser.rotation, lists.quantiser.books, lists.quantiser.error
+    centroids = books.shape[1]
+    _require(centroids in (PQ_FEW_CENTROIDS, PQ_CENTROIDS), "books", f"{centroids} centroids of each sub-vector")
+    parts = sub_vectors(code_size, centroids)
     size = -(-dimension // parts)
     _require(rotation.shape == (parts * size, dimension), "rotation", f"its shape is {rotation.shape}")
     lengths = np.square(rotation.astype(np.float64)).sum(axis=1)
     _require(bool((lengths <= (1.01 * FIXED_ONE) ** 2).all()), "rotation", "a direction is too long")
-    _require(books.shape == (parts * size, PQ_CENTROIDS), "books", f"its shape is {books.shape}")
+    _require(len(books) == parts * size, "books", f"its shape is {books.shape}")
     _require(bool((np.abs(books) <= _LARGEST_COMPONENT).all()), "books", "a value is out of range")
     _require(error.shape == (1,) and bool(0 <= error[0] <= 2), "error", "it is missing or out of range")
 

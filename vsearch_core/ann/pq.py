@@ -1,12 +1,14 @@
 """Inverted lists with product quantisation (PQ): a code of 8 to 256 bytes for each vector.
 
 Rows are grouped as in `ann.ivf`. The centroid of its list is subtracted from each vector. The rest, the residual, is
-rotated and cut into sub-vectors. A sub-vector's code is a byte, the number of the nearest of 256 centroids (Jégou,
-Douze and Schmid, PAMI 2011). The rotation gives all sub-vectors about the same variance (optimised PQ: Ge, He, Ke and
-Sun, CVPR 2013).
+rotated and cut into sub-vectors. A sub-vector's code is half a byte, the number of the nearest of 16 centroids, or a
+byte, that of the nearest of 256 (Jégou, Douze and Schmid, PAMI 2011). The rotation gives all sub-vectors about the same
+variance (optimised PQ: Ge, He, Ke and Sun, CVPR 2013).
 
 A search makes a table of the query's dot products with all these centroids, so that a row's dot product is estimated by
-adding one element for each byte of its code. The rows with the best estimates are scored from the stored vectors.
+adding one element for each number in its code. A table of 16 elements is a register, and one instruction looks up the
+elements of up to 64 rows (fast scan: André, Kermarrec and Le Scouarnec, VLDB 2015). The rows with the best estimates
+are scored from the stored vectors.
 
 All sums over rows are of integers, so codes don't depend on the number of threads. Only eigenvectors come from LAPACK,
 and they are rounded to fixed point.
@@ -34,7 +36,7 @@ from vsearch_core.ann.searcher import (
     stored_rows,
 )
 from vsearch_core.kernels.arrays import read_only
-from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK, PQ_BLOCK, PQ_CENTROIDS
+from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK, PQ_BLOCK, PQ_CENTROIDS, PQ_FEW_CENTROIDS
 from vsearch_core.kernels.tuples import PqArrays
 
 LEAST_BYTES, DEFAULT_BYTES, MOST_BYTES = config.PQ_BYTES
@@ -44,7 +46,7 @@ _ITERATIONS = 16  # of k-means, at most
 _ERROR_ROWS, _ERROR_QUERIES = 4096, 64  # rows from which the error is measured
 _CHUNK = 4096  # rows that a thread takes at a time, a multiple of PQ_BLOCK
 _LEAST_COMPARED = 64  # rows by their codes
-_RESCORED_BYTES = 8192  # size of the codes that have their vectors compared: fewer bytes need more candidates
+_RESCORED_BYTES = 12_288  # size of the codes that have their vectors compared: fewer bytes need more candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class Quantiser:
     """The parameters that turn a residual into a code. Fields have the names under which they are stored.
 
     `rotation` (m * s, d) int16 has the direction of each component in a row, of length FIXED_ONE or 0. `books` (m * s,
-    PQ_CENTROIDS) float32 has the centroids of m sub-vectors in its columns, in units of 1 / FIXED_ONE. `error` (1,)
-    float32 is the standard error of an estimated dot product of unit vectors.
+    t) float32 has the t centroids of m sub-vectors in its columns, in units of 1 / FIXED_ONE. `error` (1,) float32 is
+    the standard error of an estimated dot product of unit vectors.
     """
 
     rotation: NDArray[np.int16]
@@ -98,10 +100,21 @@ def code_bytes(wanted: int, dimension: int) -> int:
     return min(wanted, dimension)
 
 
+def sub_vectors(code_size: int, centroids: int) -> int:
+    """Return the number of sub-vectors in a code of so many bytes: 16 centroids take half a byte each, 256 a byte."""
+    return code_size if centroids == PQ_CENTROIDS else 2 * code_size
+
+
+def centroid_count(code_size: int, dimension: int) -> int:
+    """Return the number of centroids of each sub-vector in codes of so many bytes: 16, or 256 for short sub-vectors."""
+    return PQ_FEW_CENTROIDS if 2 * code_size <= dimension else PQ_CENTROIDS
+
+
 def build(
     vectors: NDArray[np.int16],
     code_size: int = DEFAULT_BYTES,
     *,
+    centroids: int | None = None,
     seed: int = 0,
     threads: int = 1,
     progress: Report = report_nothing,
@@ -113,8 +126,9 @@ def build(
     """
     check_range("code_size", code_size, MOST_BYTES)
     grouping = group(vectors, seed, threads, progress)
-    quantiser = train(vectors, grouping, code_size, seed, threads)
-    return _encoded(vectors, grouping, quantiser, code_bytes(code_size, vectors.shape[1]), threads)
+    size = code_bytes(code_size, vectors.shape[1])
+    quantiser = train(vectors, grouping, size, centroids or centroid_count(size, vectors.shape[1]), seed, threads)
+    return _encoded(vectors, grouping, quantiser, size, threads)
 
 
 def extend(
@@ -135,22 +149,24 @@ def extend(
     return _encoded(vectors, grouping, former.quantiser, former.bytes, threads)
 
 
-def train(vectors: NDArray[np.int16], grouping: Grouping, code_size: int, seed: int, threads: int) -> Quantiser:
+def train(
+    vectors: NDArray[np.int16], grouping: Grouping, code_size: int, centroids: int, seed: int, threads: int
+) -> Quantiser:
     """Return the quantiser for the residuals of vectors (n, d) int16, trained on a random sample of the rows."""
     dimension = vectors.shape[1]
-    parts = code_bytes(code_size, dimension)
+    parts = sub_vectors(code_size, centroids)
     size = -(-dimension // parts)
     count, random = len(vectors), np.random.default_rng(seed)
     rows = np.arange(count, dtype=np.uint32)
     if count > _SAMPLE:
         rows = np.sort(random.choice(count, _SAMPLE, replace=False)).astype(np.uint32)
     if not count:
-        empty = np.zeros((parts * size, PQ_CENTROIDS), np.float32)
+        empty = np.zeros((parts * size, centroids), np.float32)
         return Quantiser(np.zeros((parts * size, dimension), np.int16), empty, np.zeros(1, np.float32))
     sample = _Sample(vectors, rows, grouping, threads)
     rotation = _balanced_rotation(sample.residuals, parts, size)
     components = sample.components(rotation)
-    books = _first_books(components, parts, random)
+    books = _first_books(components, parts, centroids, random)
     codes = np.empty(0, np.uint8)
     for _ in range(_ITERATIONS):
         before = codes
@@ -158,7 +174,7 @@ def train(vectors: NDArray[np.int16], grouping: Grouping, code_size: int, seed: 
         if np.array_equal(before, codes):
             break
     return Quantiser(
-        rotation, read_only(books.reshape(-1, PQ_CENTROIDS)), _measured_error(sample, rotation, books, threads)
+        rotation, read_only(books.reshape(-1, centroids)), _measured_error(sample, rotation, books, threads)
     )
 
 
@@ -230,11 +246,13 @@ def _balanced_rotation(residuals: NDArray[np.float64], parts: int, size: int) ->
     return np.rint(rotation * FIXED_ONE).astype(np.int16)
 
 
-def _first_books(components: NDArray[np.float32], parts: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Return random sub-vectors as first centroids, (m, s, PQ_CENTROIDS)."""
+def _first_books(
+    components: NDArray[np.float32], parts: int, centroids: int, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return random sub-vectors as first centroids, (m, s, t)."""
     count = len(components)
-    chosen = random.choice(count, PQ_CENTROIDS, replace=count < PQ_CENTROIDS)
-    books = np.rint(components[chosen]).reshape(PQ_CENTROIDS, parts, -1)
+    chosen = random.choice(count, centroids, replace=count < centroids)
+    books = np.rint(components[chosen]).reshape(centroids, parts, -1)
     return np.ascontiguousarray(books.transpose(1, 2, 0))
 
 
@@ -248,7 +266,7 @@ def _improved(
     from vsearch_core.kernels.pq import add_to_books
 
     codes = _nearest(books, components, threads)
-    sums, counts = np.zeros(books.shape, np.int64), np.zeros((len(books), PQ_CENTROIDS), np.int64)
+    sums, counts = np.zeros(books.shape, np.int64), np.zeros((len(books), books.shape[2]), np.int64)
     add_to_books(components, codes, sums, counts)
     means = np.rint(sums / np.maximum(counts, 1)[:, None, :]).astype(np.float32)
     for part in range(len(books)):
@@ -271,7 +289,7 @@ def _nearest(books: NDArray[np.float32], components: NDArray[np.float32], thread
 
 
 def _halves(books: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return half of the squared length of each centroid of (m, s, PQ_CENTROIDS), (m, PQ_CENTROIDS)."""
+    """Return half of the squared length of each centroid of (m, s, t), (m, t)."""
     return read_only((np.square(books.astype(np.float64)).sum(axis=1) / 2).astype(np.float32))
 
 
@@ -297,7 +315,7 @@ def _encoded(vectors: NDArray[np.int16], grouping: Grouping, quantiser: Quantise
     from vsearch_core.kernels.pq import encode_block
 
     rows = len(vectors)
-    blocks = aligned((-(-rows // PQ_BLOCK), size, PQ_BLOCK), np.uint8)
+    blocks = aligned((-(-rows // PQ_BLOCK), size, PQ_BLOCK), np.uint8)  # of zeros
     lists = PqLists(grouping, quantiser, blocks.reshape(len(blocks), size * PQ_BLOCK))
     arrays = kernel_arrays(lists)
     numbers = np.arange(len(grouping.centroids), dtype=np.uint32)
@@ -315,7 +333,9 @@ def kernel_arrays(lists: PqLists) -> PqArrays:
     """Return the lists in the form that kernels (compiled functions) accept."""
     grouping, quantiser = lists.grouping, lists.quantiser
     blocks = lists.blocks.reshape(-1, lists.bytes, PQ_BLOCK)
-    books = quantiser.books.reshape(lists.bytes, len(quantiser.books) // lists.bytes, PQ_CENTROIDS)
+    centroids = quantiser.books.shape[1]
+    parts = sub_vectors(lists.bytes, centroids)
+    books = quantiser.books.reshape(parts, len(quantiser.books) // max(1, parts), centroids)
     return PqArrays(
         centroids=read_only(grouping.centroids),
         stops=read_only(grouping.stops),

@@ -10,3 +10,4 @@ POOL_BLOCK = 8  # keys: a pool's capacity is a multiple of it, and that many gua
 LAST_KEY = 0x7FFFFFFFFFFFFFFF  # fills the free places of a pool: sorts behind every key, and counts as expanded
 PQ_BLOCK = 64  # rows whose PQ codes are stored and compared together
 PQ_CENTROIDS = 256  # of each sub-vector, so that its number is a byte
+PQ_FEW_CENTROIDS = 16  # of each sub-vector in the other kind of codes: its number is half a byte

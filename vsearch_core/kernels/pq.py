@@ -13,11 +13,21 @@ from vsearch_core.kernels.graph import CANDIDATES_PER_SIGMA, MARGIN, count_to_re
 from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.keys import key_row, make_key
 from vsearch_core.kernels.lists import excludes_nearest, rank_lists
-from vsearch_core.kernels.simd import dot_f32, dot_i16, insert_sorted, lowest_bit, nearest_centroid, sum_tables
+from vsearch_core.kernels.simd import (
+    LARGEST_SMALL_ELEMENT,
+    dot_f32,
+    dot_i16,
+    insert_sorted,
+    lowest_bit,
+    nearest_of_16,
+    nearest_of_256,
+    sum_small_tables,
+    sum_tables,
+)
 from vsearch_core.kernels.tuples import PqArrays, StoredRows
 
 _LAST_SUM = 65_535  # the largest sum of table elements
-_LARGEST_ELEMENT = 255  # of a table
+_LARGEST_ELEMENT = 255  # of a table of a byte's 256 values
 _FAST = {"contract", "nnan", "nsz"}  # lets LLVM find a least or largest element by vector instructions
 
 
@@ -45,23 +55,26 @@ def rotate(vectors: Any, rows: Any, rotation: Any, start: int, stop: int, out: A
 def quantise(components: Any, books: Any, halves: Any, start: int, stop: int, codes: Any) -> None:
     """Write the nearest centroid of each sub-vector of components[start:stop], (r, c) float32, to `codes` (r, m) uint8.
 
-    `books` (m, s, PQ_CENTROIDS) float32 has the centroids of each sub-vector in columns, and `halves` (m, PQ_CENTROIDS)
-    half of their squared lengths; c = m * s.
+    `books` (m, s, t) float32 has the t centroids of each sub-vector in columns, 16 or 256, and `halves` (m, t) half of
+    their squared lengths; c = m * s.
     """
-    parts, size = books.shape[0], books.shape[1]
+    parts, size, count = books.shape
     flat, books_flat, halves_flat = components.reshape(-1), books.reshape(-1), halves.reshape(-1)
     for i in range(start, stop):
         for part in range(parts):
-            at, book = (i * parts + part) * size, part * size * PQ_CENTROIDS
-            codes[i, part] = nearest_centroid(flat, at, books_flat, book, halves_flat, part * PQ_CENTROIDS, size)
+            at, book, half = (i * parts + part) * size, part * size * count, part * count
+            if count == PQ_CENTROIDS:
+                codes[i, part] = nearest_of_256(flat, at, books_flat, book, halves_flat, half, size)
+            else:
+                codes[i, part] = nearest_of_16(flat, at, books_flat, book, halves_flat, half, size)
 
 
 @kernel
 def add_to_books(components: Any, codes: Any, sums: Any, counts: Any) -> None:
     """Add each sub-vector's rounded components to sums[its part, :, its code], and 1 to counts[its part, its code].
 
-    `components` (r, m * s) float32 and `codes` (r, m) uint8 are those of `quantise`. `sums` (m, s, PQ_CENTROIDS) and
-    `counts` (m, PQ_CENTROIDS) are int64.
+    `components` (r, m * s) float32 and `codes` (r, m) uint8 are those of `quantise`. `sums` (m, s, t) and `counts`
+    (m, t) are int64.
     """
     parts, size = sums.shape[0], sums.shape[1]
     for i in range(len(codes)):
@@ -76,10 +89,11 @@ def add_to_books(components: Any, codes: Any, sums: Any, counts: Any) -> None:
 def encode_block(
     vectors: Any, order: Any, lists: Any, centroids: Any, pq: PqArrays, halves: Any, start: int, stop: int, blocks: Any
 ) -> None:
-    """Write the codes of the rows order[start:stop] to `blocks` (n / PQ_BLOCK, m, PQ_BLOCK) uint8.
+    """Write the codes of the rows order[start:stop] to `blocks` (n / PQ_BLOCK, bytes, PQ_BLOCK) uint8, all zeros.
 
     `vectors` (n, d) int16 are in fixed point; `lists` (n,) is the list of each row in `order`, and `centroids` (lists,
-    c) float32 are the components of its centroid, which are subtracted.
+    c) float32 are the components of its centroid, which are subtracted. The numbers of 256 centroids take a byte each,
+    those of 16 centroids half a byte: first the low half, then the high half.
     """
     parts = pq.books.shape[0]
     components = np.empty((1, pq.rotation.shape[0]), np.float32)
@@ -89,49 +103,62 @@ def encode_block(
         for j in range(components.shape[1]):
             components[0, j] -= centroids[lists[node], j]
         quantise(components, pq.books, halves, 0, 1, codes)
+        block, place = node // PQ_BLOCK, place_in_block(node % PQ_BLOCK)
         for part in range(parts):
-            blocks[node // PQ_BLOCK, part, place_in_block(node % PQ_BLOCK)] = codes[0, part]
+            if pq.books.shape[2] == PQ_CENTROIDS:
+                blocks[block, part, place] = codes[0, part]
+            else:
+                blocks[block, part // 2, place] |= codes[0, part] << np.uint8(4 * (part % 2))
 
 
 @kernel(fastmath=_FAST)
 def dot_products(components: Any, at: int, book: Any, out: Any) -> Any:
-    """Write the dot products of components[at : at + s] with all centroids of `book` (s, PQ_CENTROIDS) to `out`.
+    """Write the dot products of components[at : at + s] with all centroids of `book` (s, t) to `out` (t,).
 
     Returns the least and the largest of them.
     """
-    for centroid in range(PQ_CENTROIDS):
+    for centroid in range(len(out)):
         out[centroid] = np.float32(0.0)
     for j in range(len(book)):
         component = components[at + j]
         row = book[j]
-        for centroid in range(PQ_CENTROIDS):
+        for centroid in range(len(out)):
             out[centroid] += component * row[centroid]
     least, most = out[0], out[0]
-    for centroid in range(PQ_CENTROIDS):
+    for centroid in range(len(out)):
         least = min(least, out[centroid])
-    for centroid in range(PQ_CENTROIDS):
+    for centroid in range(len(out)):
         most = max(most, out[centroid])
     return least, most
 
 
 @kernel(fastmath=_FAST)
 def round_to_steps(products: Any, least: float, factor: float, out: Any) -> None:
-    """Write (products - least) * factor, rounded, to `out`, (PQ_CENTROIDS,) uint8."""
-    for centroid in range(PQ_CENTROIDS):
+    """Write (products - least) * factor, rounded, to `out` (t,) uint8."""
+    for centroid in range(len(out)):
         out[centroid] = np.uint8(np.int32((products[centroid] - least) * factor + np.float32(0.5)))
+
+
+@kernel
+def make_tables(pq: PqArrays) -> Any:
+    """Return scratch memory for a query's tables, (components, exact, tables): see `fill_tables`."""
+    parts, _, count = pq.books.shape
+    exact = np.empty((parts, count), np.float32)
+    return np.empty(len(pq.rotation), np.float32), exact, np.empty(parts * count, np.uint8)
 
 
 @kernel
 def fill_tables(query: Any, pq: PqArrays, components: Any, exact: Any, tables: Any) -> Any:
     """Fill a query's tables of dot products with all centroids, rounded to whole steps. Return (step, least).
 
-    `query` (1, d) is float32. `tables` (m * PQ_CENTROIDS,) uint8 receives the dot product of each sub-vector's part of
-    the query with each centroid, less the least one of the part, in steps. `least` is the sum of these least products.
-    A dot product of unit vectors is about step * (sum of the elements) + least. `components` (c,) and `exact` (m,
-    PQ_CENTROIDS) float32 are scratch memory.
+    `query` (1, d) is float32. `tables` (m * t,) uint8 receives the dot product of each sub-vector's part of the query
+    with each centroid, less the least one of the part, in steps. `least` is the sum of these least products. A dot
+    product of unit vectors is about step * (sum of the elements) + least. `components` (c,) and `exact` (m, t) float32
+    are scratch memory.
     """
     rotation, books = pq.rotation.reshape(-1), pq.books
-    parts, size, dimension = books.shape[0], books.shape[1], query.shape[1]
+    parts, size, count = books.shape
+    dimension = query.shape[1]
     unit = np.float32(1.0 / FIXED_ONE)
     for j in range(len(components)):
         components[j] = dot_f32(query, 0, rotation, j * dimension, dimension) * unit * unit
@@ -142,31 +169,35 @@ def fill_tables(query: Any, pq: PqArrays, components: Any, exact: Any, tables: A
         lowest[part] = least
         total += least
         widest = max(widest, most - least)
-    factor = np.float32(_LARGEST_ELEMENT) / widest
+    largest = _LARGEST_ELEMENT if count == PQ_CENTROIDS else LARGEST_SMALL_ELEMENT
+    factor = np.float32(largest) / widest
     for part in range(parts):
-        at = part * PQ_CENTROIDS
-        round_to_steps(exact[part], lowest[part], factor, tables[at : at + PQ_CENTROIDS])
+        at = part * count
+        round_to_steps(exact[part], lowest[part], factor, tables[at : at + count])
     return np.float32(1.0) / factor, total
 
 
 @kernel
 def scan_codes(
-    blocks: Any, tables: Any, start: int, stop: int, offset: int, order: Any, allowed: Any, pool: Any, sums: Any
-) -> None:
+    codes: Any, size: int, tables: Any, start: int, stop: int, offset: int, order: Any, allowed: Any, pool: Any,
+    sums: Any,
+) -> None:  # fmt: skip
     """Insert the best of the nodes from `start` to `stop` into the pool, by the sums of their tables' elements.
 
-    `blocks` (b, m, PQ_BLOCK) uint8 are codes, and `tables` those of `fill_tables`. `offset` is added to the sums. The
-    pool (POOL_BLOCK + kept,) int64 has keys, after guard slots as in `Lanes`. `allowed` (n,) bool marks the allowed
-    rows; if it is empty, all are. `sums` (PQ_BLOCK,) uint16 is scratch memory.
+    `codes` (b * size * PQ_BLOCK,) uint8 are blocks of codes of `size` bytes, and `tables` those of `fill_tables`.
+    `offset` is added to the sums. The pool (POOL_BLOCK + kept,) int64 has keys, after guard slots as in `Lanes`.
+    `allowed` (n,) bool marks the allowed rows; if it is empty, all are. `sums` (PQ_BLOCK,) uint16 is scratch memory.
     """
-    parts, kept = blocks.shape[1], len(pool) - POOL_BLOCK
-    codes = blocks.reshape(-1)
-    last = len(pool) - 1
+    last, has_bytes = len(pool) - 1, len(tables) == size * PQ_CENTROIDS
     for block in range(start // PQ_BLOCK, (stop + PQ_BLOCK - 1) // PQ_BLOCK):
         least = -(pool[last] >> 32) - offset if pool[last] != LAST_KEY else np.int64(0)
         if least > _LAST_SUM:
             return
-        found = sum_tables(codes, block * parts * PQ_BLOCK, tables, parts, sums, np.uint16(max(least, 0)))
+        at, bound = block * size * PQ_BLOCK, np.uint16(max(least, 0))
+        if has_bytes:
+            found = sum_tables(codes, at, tables, size, sums, bound)
+        else:
+            found = sum_small_tables(codes, at, tables, size, sums, bound)
         while found != 0:
             place = lowest_bit(found)
             found &= found - np.uint64(1)
@@ -174,7 +205,7 @@ def scan_codes(
             if start <= node < stop and (len(allowed) == 0 or allowed[order[node]]):
                 key = make_key(offset + np.int64(sums[place]), node)
                 if key < pool[last]:
-                    insert_sorted(pool, POOL_BLOCK, kept, key)
+                    insert_sorted(pool, POOL_BLOCK, last + 1 - POOL_BLOCK, key)
 
 
 @kernel
@@ -198,17 +229,16 @@ def search_codes(
     As many as `kept` of the best nodes, a multiple of POOL_BLOCK, are scored from their vectors. The other arguments,
     and the results, are those of `lists.search_lists`.
     """
-    order, allowed = stored.order, stored.allowed
+    order, allowed, stops, centroids = stored.order, stored.allowed, pq.stops, pq.centroids
+    codes, size = pq.blocks.reshape(-1), pq.blocks.shape[1]
     ranking = np.full(POOL_BLOCK + ranked, -LAST_KEY, np.int64)
     pool = np.full(POOL_BLOCK + kept, -LAST_KEY, np.int64)
-    components = np.empty(len(pq.rotation), np.float32)
-    exact = np.empty((len(pq.books), PQ_CENTROIDS), np.float32)
-    tables = np.empty(exact.size, np.uint8)
+    components, exact, tables = make_tables(pq)
     sums = np.empty(PQ_BLOCK, np.uint16)
     unit = 1.0 / (np.float64(FIXED_ONE) * FIXED_ONE)
     for query in range(len(queries)):
-        rank_lists(fixed[query], pq.centroids, ranking)
-        if len(allowed) and excludes_nearest(ranking, pq.stops, order, allowed, nprobe, least):
+        rank_lists(fixed[query], centroids, ranking)
+        if len(allowed) and excludes_nearest(ranking, stops, order, allowed, nprobe, least):
             continue
         step, _ = fill_tables(queries[query : query + 1], pq, components, exact, tables)
         pool[POOL_BLOCK:] = LAST_KEY
@@ -217,10 +247,10 @@ def search_codes(
             if ranking[place] == LAST_KEY or (place - POOL_BLOCK >= nprobe and count >= enough):
                 break
             number = key_row(ranking[place])
-            start, stop = np.int64(pq.stops[number]), np.int64(pq.stops[number + 1])
+            start, stop = np.int64(stops[number]), np.int64(stops[number + 1])
             count += count_allowed(order, allowed, start, stop)
             offset = np.int64(np.rint(-(ranking[place] >> 32) * unit / step))
-            scan_codes(pq.blocks, tables, start, stop, offset, order, allowed, pool, sums)
+            scan_codes(codes, size, tables, start, stop, offset, order, allowed, pool, sums)
         if count >= enough:
             allowed_counts[query] = count
             slack = np.int64((MARGIN + kept / CANDIDATES_PER_SIGMA) * pq.error / step)

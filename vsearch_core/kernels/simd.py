@@ -9,7 +9,7 @@ Offsets and lengths are in elements of a C-contiguous array. Bounds are not chec
 each function computes is defined in plain numpy in `vsearch_core.kernels.reference`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -18,6 +18,8 @@ from llvmlite import ir
 from vsearch_core.kernels.jit import cgutils, config, intrinsic, types
 
 _TABLE = 256  # dot products in a PQ table, one for each value of a byte
+_SMALL_TABLE = 16  # of a PQ table for each value of half a byte
+LARGEST_SMALL_ELEMENT = 63  # of such a table: the sum of four fits a byte
 PLANES = 4  # two-bit digits in a byte of a sketch
 SUMS_AT_ONCE = 32  # compared by `first_above` in one step
 
@@ -42,7 +44,16 @@ def _host_variants() -> tuple[str, ...]:
 
 
 VARIANTS = _host_variants()
-TABLE_VARIANTS = ("vbmi", "generic") if _host_features().get("avx512vbmi") else ("generic",)  # of `sum_tables`
+
+
+def _host_tables() -> tuple[str, ...]:
+    features = _host_features()
+    needed = {"vbmi": "avx512vbmi", "avx512": "avx512bw", "avx2": "avx2"}
+    return (*(variant for variant, feature in needed.items() if features.get(feature)), "generic")
+
+
+SMALL_TABLE_VARIANTS = _host_tables()  # of `sum_small_tables`
+TABLE_VARIANTS = tuple(each for each in SMALL_TABLE_VARIANTS if each in ("vbmi", "generic"))  # of `sum_tables`
 
 
 def _at(context: Value, builder: Value, kind: Value, array: Value, offset: Value) -> Value:
@@ -395,59 +406,142 @@ def _lookup_vbmi(builder: Value, codes: Value, table: Value) -> Value:
     return builder.select(builder.icmp_signed("<", codes, _splat(_I8, 64, 0)), high, low)
 
 
-def _lookup_generic(builder: Value, codes: Value, table: Value) -> Value:
-    """Return the 64 elements of a table of 256 bytes at the indices `codes`, one after the other."""
-    found = ir.Constant(ir.VectorType(_I8, 64), ir.Undefined)
-    for lane in range(64):
+def _lookup_each(builder: Value, codes: Value, table: Value) -> Value:
+    """Return the elements of a table of bytes at the indices `codes`, one after the other."""
+    found = ir.Constant(codes.type, ir.Undefined)
+    for lane in range(codes.type.count):
         number = ir.Constant(_I32, lane)
         index = builder.zext(builder.extract_element(codes, number), _I64)
         found = builder.insert_element(found, builder.load(builder.gep(table, [index])), number)
     return found
 
 
-def make_sum_tables(variant: str) -> Value:
-    """Return an intrinsic f(codes, offset, tables, parts, sums, least) that adds table elements for a block of 64 rows.
+def _lookup_small(builder: Value, codes: Value, table: Value, variant: str) -> Value:
+    """Return the elements of a table of 16 bytes at the indices `codes`, a vector of bytes.
 
-    `codes` uint8 has `parts` bytes of each row: byte b of row r is at offset + 64 * b + place, where place is 2 * r for
-    the first 32 rows and 2 * (r - 32) + 1 for the others. `tables` (256 * parts,) uint8 has a number for each value of
-    each byte. The sum of a row's numbers is written to sums[r], (64,) uint16; it must be below 2**16.
-
-    The intrinsic returns a uint64, in which bit r is set if sums[r] >= least.
+    With "vbmi", only the low four bits of an index count. With the other variants, the others must be zeros.
     """
-    lookup = {"vbmi": _lookup_vbmi, "generic": _lookup_generic}[variant]
+    lanes = codes.type.count
+    if variant == "generic":
+        return _lookup_each(builder, codes, table)
+    own = _load(builder, table, ir.Constant(_I64, 0), _SMALL_TABLE)
+    everywhere = ir.Constant(ir.VectorType(_I32, lanes), [lane % _SMALL_TABLE for lane in range(lanes)])
+    spread = builder.shuffle_vector(own, own, everywhere)
+    name = {"vbmi": "avx512.permvar.qi.512", "avx512": "avx512.pshuf.b.512", "avx2": "avx2.pshuf.b"}[variant]
+    return _call(builder, f"llvm.x86.{name}", codes.type, spread, codes)
+
+
+def _add_bytes(builder: Value, found: Value, both: Value, odd: Value) -> None:
+    """Add bytes to sums: those at odd places to `odd`, and 256 times these plus those at even places to `both`."""
+    words = builder.bitcast(found, odd.type.pointee)
+    builder.store(builder.add(builder.load(both), words), both)
+    high = builder.lshr(words, _splat(_I16, words.type.count, 8))
+    builder.store(builder.add(builder.load(odd), high), odd)
+
+
+def _store_sums(builder: Value, both: Sequence[Value], odd: Sequence[Value], out: Value, least: Value) -> Value:
+    """Store the sums that `_add_bytes` made of 64 places; return a uint64 with a bit for each sum >= `least`."""
+    lanes = both[0].type.pointee.count
+    short = ir.VectorType(_I16, lanes)
+    bound = builder.insert_element(ir.Constant(short, ir.Undefined), least, ir.Constant(_I32, 0))
+    bound = builder.shuffle_vector(bound, bound, _splat(_I32, lanes, 0))
+    high = [builder.load(each) for each in odd]
+    low = [
+        builder.sub(builder.load(each), builder.shl(own, _splat(_I16, lanes, 8)))
+        for each, own in zip(both, high, strict=True)
+    ]
+    found = ir.Constant(_I64, 0)
+    for number, sums in enumerate([*low, *high]):
+        address = builder.gep(out, [ir.Constant(_I64, lanes * number)])
+        builder.store(sums, builder.bitcast(address, short.as_pointer()), align=2)
+        mask = builder.bitcast(builder.icmp_unsigned(">=", sums, bound), ir.IntType(lanes))
+        found = builder.or_(found, builder.shl(builder.zext(mask, _I64), ir.Constant(_I64, lanes * number)))
+    return found
+
+
+def _sum_intrinsic(emit: Callable[..., Value]) -> Value:
+    """Return an intrinsic f(codes, offset, tables, bytes, sums, least), given a function that emits its body."""
 
     @intrinsic
     def sum_tables(
-        typing: Value, codes: Value, offset: Value, tables: Value, parts: Value, sums: Value, least: Value
+        typing: Value, codes: Value, offset: Value, tables: Value, count: Value, sums: Value, least: Value
     ) -> tuple[Value, Callable[..., Value]]:
         def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
-            kinds, short = signature.args, ir.VectorType(_I16, 32)
+            kinds, zero = signature.args, ir.Constant(_I64, 0)
             block = _at(context, builder, kinds[0], arguments[0], arguments[1])
-            first = _at(context, builder, kinds[2], arguments[2], ir.Constant(_I64, 0))
-            out = _at(context, builder, kinds[4], arguments[4], ir.Constant(_I64, 0))
-            zero, eight = _splat(_I16, 32, 0), _splat(_I16, 32, 8)
-            both, odd = (cgutils.alloca_once_value(builder, zero) for _ in range(2))
-            with cgutils.for_range(builder, arguments[3]) as loop:
-                at = builder.mul(loop.index, ir.Constant(_I64, 64))
-                table = builder.gep(first, [builder.mul(loop.index, ir.Constant(_I64, _TABLE))])
-                found = builder.bitcast(lookup(builder, _load(builder, block, at, 64), table), short)
-                builder.store(builder.add(builder.load(both), found), both)  # even places + 256 * odd ones
-                builder.store(builder.add(builder.load(odd), builder.lshr(found, eight)), odd)
-            high = builder.load(odd)
-            low = builder.sub(builder.load(both), builder.shl(high, eight))
-            bound = builder.insert_element(ir.Constant(short, ir.Undefined), arguments[5], ir.Constant(_I32, 0))
-            bound = builder.shuffle_vector(bound, bound, _splat(_I32, 32, 0))
-            masks = []
-            for number, half in enumerate((low, high)):
-                address = builder.gep(out, [ir.Constant(_I64, 32 * number)])
-                builder.store(half, builder.bitcast(address, short.as_pointer()), align=2)
-                mask = builder.bitcast(builder.icmp_unsigned(">=", half, bound), _I32)
-                masks.append(builder.zext(mask, _I64))
-            return builder.or_(masks[0], builder.shl(masks[1], ir.Constant(_I64, 32)))
+            first = _at(context, builder, kinds[2], arguments[2], zero)
+            out = _at(context, builder, kinds[4], arguments[4], zero)
+            return emit(builder, block, first, arguments[3], out, arguments[5])
 
         return types.uint64(codes, types.int64, tables, types.int64, sums, types.uint16), generate
 
     return sum_tables
+
+
+def make_sum_tables(variant: str) -> Value:
+    """Return an intrinsic f(codes, offset, tables, bytes, sums, least) that adds table elements for a block of 64 rows.
+
+    `codes` uint8 has as many `bytes` of each row: byte b of row r is at offset + 64 * b + place, where place is 2 * r
+    for the first 32 rows and 2 * (r - 32) + 1 for the others. `tables` (256 * bytes,) uint8 has a number for each value
+    of each byte. The sum of a row's numbers is written to sums[r], (64,) uint16; it must be below 2**16.
+
+    The intrinsic returns a uint64, in which bit r is set if sums[r] >= least.
+    """
+    lookup = {"vbmi": _lookup_vbmi, "generic": _lookup_each}[variant]
+
+    def emit(builder: Value, block: Value, tables: Value, count: Value, out: Value, least: Value) -> Value:
+        both, odd = (cgutils.alloca_once_value(builder, _splat(_I16, 32, 0)) for _ in range(2))
+        with cgutils.for_range(builder, count) as loop:
+            codes = _load(builder, block, builder.mul(loop.index, ir.Constant(_I64, 64)), 64)
+            table = builder.gep(tables, [builder.mul(loop.index, ir.Constant(_I64, _TABLE))])
+            _add_bytes(builder, lookup(builder, codes, table), both, odd)
+        return _store_sums(builder, [both], [odd], out, least)
+
+    return _sum_intrinsic(emit)
+
+
+def make_sum_small_tables(variant: str) -> Value:
+    """Return an intrinsic like those of `make_sum_tables`, but with a table for each half byte ("fast scan").
+
+    `tables` (32 * bytes,) uint8 has 16 numbers for the low half of each byte, then 16 for its high half, each at most
+    LARGEST_SMALL_ELEMENT. They are looked up by one instruction for 16 to 64 rows at once (André, Kermarrec and Le
+    Scouarnec, VLDB 2015).
+    """
+    lanes = 32 if variant == "avx2" else 64
+    groups = 64 // lanes
+
+    def emit(builder: Value, block: Value, tables: Value, count: Value, out: Value, least: Value) -> Value:
+        short = lanes // 2
+        both = [cgutils.alloca_once_value(builder, _splat(_I16, short, 0)) for _ in range(groups)]
+        odd = [cgutils.alloca_once_value(builder, _splat(_I16, short, 0)) for _ in range(groups)]
+
+        def halves(byte: Value, group: int) -> Value:
+            place = builder.add(builder.mul(byte, ir.Constant(_I64, 64)), ir.Constant(_I64, group * lanes))
+            codes = _load(builder, block, place, lanes)
+            words = builder.bitcast(codes, ir.VectorType(_I16, short))
+            high = builder.bitcast(builder.lshr(words, _splat(_I16, short, 4)), codes.type)
+            if variant != "vbmi":
+                codes, high = (builder.and_(each, _splat(_I8, lanes, 15)) for each in (codes, high))
+            table = builder.gep(tables, [builder.mul(byte, ir.Constant(_I64, 2 * _SMALL_TABLE))])
+            second = builder.gep(table, [ir.Constant(_I64, _SMALL_TABLE)])
+            return builder.add(
+                _lookup_small(builder, codes, table, variant), _lookup_small(builder, high, second, variant)
+            )
+
+        with cgutils.for_range(builder, builder.lshr(count, ir.Constant(_I64, 1))) as loop:
+            first = builder.shl(loop.index, ir.Constant(_I64, 1))
+            second = builder.add(first, ir.Constant(_I64, 1))
+            for group in range(groups):
+                found = builder.add(halves(first, group), halves(second, group))
+                _add_bytes(builder, found, both[group], odd[group])
+        is_odd = builder.trunc(count, ir.IntType(1))
+        with builder.if_then(is_odd):
+            last = builder.sub(count, ir.Constant(_I64, 1))
+            for group in range(groups):
+                _add_bytes(builder, halves(last, group), both[group], odd[group])
+        return _store_sums(builder, both, odd, out, least)
+
+    return _sum_intrinsic(emit)
 
 
 @intrinsic
@@ -460,18 +554,17 @@ def lowest_bit(typing: Value, mask: Value) -> tuple[Value, Callable[..., Value]]
     return types.int64(types.uint64), generate
 
 
-@intrinsic
-def nearest_centroid(
-    typing: Value, vector: Value, at: Value, book: Value, book_at: Value, halves: Value, halves_at: Value, size: Value
-) -> tuple[Value, Callable[..., Value]]:
-    """Return the number of the centroid nearest to the sub-vector vector[at : at + size], the first of equal ones.
+def make_nearest_centroid(count: int) -> Value:
+    """Return an intrinsic f(vector, at, book, book_at, halves, halves_at, size) for the number of the nearest centroid.
 
-    `book` and `halves` are float32: from book[book_at] on there are `size` rows with one element of each of 256
+    It is the centroid nearest to the sub-vector vector[at : at + size], the first of equal ones. `count` is 16 or 256.
+    `book` and `halves` are float32: from book[book_at] on there are `size` rows with one element of each of `count`
     centroids, and from halves[halves_at] on half of their squared lengths.
     """
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
-        kinds, lanes, groups = signature.args, 16, 4
+        kinds, lanes = signature.args, 16
+        groups = min(4, count // lanes)
         floats, words = ir.VectorType(_F32, lanes), ir.VectorType(_I32, lanes)
         own = _at(context, builder, kinds[0], arguments[0], arguments[1])
         centroids = _at(context, builder, kinds[2], arguments[2], arguments[3])
@@ -479,7 +572,7 @@ def nearest_centroid(
         best = cgutils.alloca_once_value(builder, _splat(_F32, lanes, float("-inf")))
         where = cgutils.alloca_once_value(builder, _splat(_I32, lanes, 0))
         cells = [cgutils.alloca_once_value(builder, _splat(_F32, lanes, 0.0)) for _ in range(groups)]
-        for start in range(0, _TABLE, lanes * groups):
+        for start in range(0, count, lanes * groups):
             for number, cell in enumerate(cells):
                 place = ir.Constant(_I64, start + number * lanes)
                 builder.store(builder.fneg(_load(builder, half, place, lanes)), cell)
@@ -487,7 +580,7 @@ def nearest_centroid(
                 element = builder.load(builder.gep(own, [loop.index]))
                 spread = builder.insert_element(ir.Constant(floats, ir.Undefined), element, ir.Constant(_I32, 0))
                 spread = builder.shuffle_vector(spread, spread, _splat(_I32, lanes, 0))
-                row = builder.mul(loop.index, ir.Constant(_I64, _TABLE))
+                row = builder.mul(loop.index, ir.Constant(_I64, count))
                 for number, cell in enumerate(cells):
                     place = builder.add(row, ir.Constant(_I64, start + number * lanes))
                     values = _load(builder, centroids, place, lanes)
@@ -504,11 +597,18 @@ def nearest_centroid(
         spread = builder.insert_element(ir.Constant(floats, ir.Undefined), top, ir.Constant(_I32, 0))
         spread = builder.shuffle_vector(spread, spread, _splat(_I32, lanes, 0))
         chosen = builder.select(
-            builder.fcmp_ordered("==", highest, spread), builder.load(where), _splat(_I32, lanes, _TABLE - 1)
+            builder.fcmp_ordered("==", highest, spread), builder.load(where), _splat(_I32, lanes, count - 1)
         )
         return builder.zext(_call(builder, f"llvm.vector.reduce.umin.v{lanes}i32", _I32, chosen), _I64)
 
-    return types.int64(vector, types.int64, book, types.int64, halves, types.int64, types.int64), generate
+    @intrinsic
+    def nearest_centroid(
+        typing: Value, vector: Value, at: Value, book: Value, book_at: Value, halves: Value, halves_at: Value,
+        size: Value,
+    ) -> tuple[Value, Callable[..., Value]]:  # fmt: skip
+        return types.int64(vector, types.int64, book, types.int64, halves, types.int64, types.int64), generate
+
+    return nearest_centroid
 
 
 dot_u8i8 = make_dot_u8i8(VARIANTS[0])
@@ -516,3 +616,5 @@ dot_i16 = make_dot_i16(VARIANTS[0])
 dot_sketch = make_dot_sketch(VARIANTS[0])
 dot_f32 = _kernel(_emit_dot_f32, types.float32)  # (float32 array, offset, float32 or int16 array, offset, length)
 sum_tables = make_sum_tables(TABLE_VARIANTS[0])
+sum_small_tables = make_sum_small_tables(SMALL_TABLE_VARIANTS[0])
+nearest_of_256, nearest_of_16 = make_nearest_centroid(_TABLE), make_nearest_centroid(_SMALL_TABLE)

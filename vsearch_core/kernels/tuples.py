@@ -123,9 +123,10 @@ class Window(NamedTuple):
 class PqArrays(NamedTuple):
     """Inverted lists of PQ codes (see `ann.pq.PqLists`).
 
-    `centroids` (lists, d) int16 and `stops` (lists + 1,) uint32 are the lists, and `blocks` (b, m, PQ_BLOCK) uint8 the
-    codes. `rotation` (c, d) int16 and `books` (m, s, PQ_CENTROIDS) float32 are the quantiser. `error` float32 is the
-    standard error of an estimated dot product of unit vectors.
+    `centroids` (lists, d) int16 and `stops` (lists + 1,) uint32 are the lists, and `blocks` (b, bytes, PQ_BLOCK) uint8
+    the codes. `rotation` (c, d) int16 and `books` (m, s, t) float32 are the quantiser: t is PQ_CENTROIDS, and then m is
+    the number of bytes, or PQ_FEW_CENTROIDS, and then m is twice that or one less. `error` float32 is the standard
+    error of an estimated dot product of unit vectors.
     """
 
     centroids: Any

@@ -41,11 +41,11 @@ class Candidates:
     (0 means no match). Chunks of one file have equal `file_keys`. `searched` is the number of live chunks, `matched`
     the number of those that pass the filters and clauses. If a graph search may have missed a chunk, `ef_search` is its
     number of candidates, and if a search of inverted lists may have, `nprobe` is the number of lists; otherwise they
-    are None. `terms` are the query's terms, for display. `windows` (n, 2) is the
-    first character of each chunk's best late window in the chunk's text, and the one after its last; -1 for a chunk
-    without windows, and None if no windows were compared. `evidence` is what confidences are computed from.
-    `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is the weight of the query's rare words
-    that each chunk has (`search.rarity`), or None if there are none.
+    are None. `list_kinds` names the lists of such searches: "ivf" has sketches, and "pq" has PQ codes. `terms` are the
+    query's terms, for display. `windows` (n, 2) is the first character of each chunk's best late window in the chunk's
+    text, and the one after its last; -1 for a chunk without windows, and None if no windows were compared. `evidence`
+    is what confidences are computed from. `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is
+    the weight of the query's rare words that each chunk has (`search.rarity`), or None if there are none.
     """
 
     ids: Ids
@@ -60,6 +60,7 @@ class Candidates:
     cosine_floor: float = LOWEST_COSINE
     rare: NDArray[np.float32] | None = None
     nprobe: int | None = None
+    list_kinds: tuple[str, ...] = ()
 
     @property
     def exact(self) -> bool:

@@ -190,6 +190,7 @@ class LocalSearcher:
             self._cosine_floor if len(scores) > 1 else LOWEST_COSINE,
             self._weigh_rare_words(plan.rare_words, rows)[order] if len(scores) > 1 and plan.rare_words else None,
             nearest.nprobe,
+            nearest.list_kinds,
         )
 
     def _vector_scores(

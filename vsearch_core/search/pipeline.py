@@ -104,6 +104,7 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         fusion=fusion,
         ef_search=candidates.ef_search,
         nprobe=candidates.nprobe,
+        list_kinds=candidates.list_kinds,
         tokens=None if request.max_tokens is None else sum(map(estimate_tokens, hits)),
         legible=legible,
         reranking=ranking.reranking,

@@ -99,15 +99,15 @@ class Results:
     `searched` is the number of live chunks, `matched` the number of those that pass the filters and clauses. `took_ms`
     has the milliseconds of each step. If a graph search may have missed a hit, `ef_search` is its number of candidates,
     and if a search of inverted lists may have, `nprobe` is the number of lists; both are None if the answer is exact.
-    `tokens` is the estimated number of tokens, if hits were packed. `legible` is the
-    share of the query that the embedding model can read, from 0 to 1, or None if the text was not embedded. `parsed`
-    and `terms` show how the query was understood. `fusion` is the way scores were combined, or None unless the mode is
-    "hybrid". `snippets` has the best sentences of each hit, if they were requested. `answered` is True if a chunk seems
-    to answer the query, by its confidence; None if no confidence is known. `keyword_only` are the indexes, among
-    several, of which only keywords were searched, because another embedder made their vectors.
-    `reranking` tells how many candidates the reranker scored, or is None without one. `skipped` is the number of better
-    hits that the request's offset left out. `more` is True if further hits follow; it doesn't consider if they would
-    fit into the request's tokens.
+    `list_kinds` names the lists of such searches: "ivf" has sketches, and "pq" has PQ codes. `tokens` is the estimated
+    number of tokens, if hits were packed. `legible` is the share of the query that the embedding model can read, from 0
+    to 1, or None if the text was not embedded. `parsed` and `terms` show how the query was understood. `fusion` is the
+    way scores were combined, or None unless the mode is "hybrid". `snippets` has the best sentences of each hit, if
+    they were requested. `answered` is True if a chunk seems to answer the query, by its confidence; None if no
+    confidence is known. `keyword_only` are the indexes, among several, of which only keywords were searched, because
+    another embedder made their vectors. `reranking` tells how many candidates the reranker scored, or is None without
+    one. `skipped` is the number of better hits that the request's offset left out. `more` is True if further hits
+    follow; it doesn't consider if they would fit into the request's tokens.
     """
 
     query: str
@@ -129,5 +129,6 @@ class Results:
     keyword_only: tuple[str, ...] = ()
     reranking: Reranking | None = None
     nprobe: int | None = None
+    list_kinds: tuple[str, ...] = ()
     skipped: int = 0
     more: bool = False

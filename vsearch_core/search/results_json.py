@@ -56,12 +56,13 @@ def error_json(query: str, message: str) -> dict[str, Any]:
 def vector_method(results: Results) -> str | None:
     """Return the way vectors were searched, or None if the mode is "keyword".
 
-    It is "scan", "graph" or "ivf" (inverted lists); "graph and ivf" if segments were searched in both ways.
+    It is "scan", "graph", "ivf" (inverted lists of sketches) or "pq" (of PQ codes); "graph and ivf" and the like if
+    segments were searched in several ways.
     """
     if results.mode == "keyword":
         return None
-    ways = {"graph": results.ef_search, "ivf": results.nprobe}
-    return " and ".join(way for way, value in ways.items() if value is not None) or "scan"
+    graphs = () if results.ef_search is None else ("graph",)
+    return " and ".join((*graphs, *results.list_kinds)) or "scan"
 
 
 def why_nothing(results: Results, *, has_min_score: bool, has_min_confidence: bool = False) -> str:

@@ -62,12 +62,14 @@ class NearestChunks(NamedTuple):
     """The rows nearest to a vector, best first.
 
     If a graph search may have missed a row, `ef_search` is its number of candidates, and if a search of inverted lists
-    may have, `nprobe` is the number of lists; otherwise they are None.
+    may have, `nprobe` is the number of lists; otherwise they are None. `list_kinds` names the lists of such searches:
+    "ivf" has sketches, and "pq" has PQ codes.
     """
 
     rows: Rows
     ef_search: int | None = None
     nprobe: int | None = None
+    list_kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ class VectorRoute:
         effort = self._effort(count, options)
         rows, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         ef_search = nprobe = None
+        list_kinds = set()
         for number, segment in enumerate(self._segments):
             span = self._row_map.span(number)
             allowed = mask[span]
@@ -157,13 +160,15 @@ class VectorRoute:
                     ef_search = ef_search if found.exact else effort.ef_search
                 else:
                     found = searcher.search(vector[None], count, nprobe=effort.nprobe, allowed=some)
-                    nprobe = nprobe if found.exact else effort.nprobe
+                    if not found.exact:
+                        nprobe = effort.nprobe
+                        list_kinds.add(PQ.name if isinstance(searcher, PqSearcher) else IVF.name)
                 near = found.rows[0, : found.counts[0]]
                 rows.append(near + span.start)
                 scores.append(found.scores[0, : len(near)])
         all_rows = np.concatenate(rows)
         best: Rows = all_rows[flat.top_k(np.concatenate(scores), None, count)]
-        return NearestChunks(best, ef_search, nprobe)
+        return NearestChunks(best, ef_search, nprobe, tuple(sorted(list_kinds)))
 
     def cosines(self, vector: Vectors, rows: Rows) -> NDArray[np.float32]:
         """Return the cosine of the vector with each of the rows, (n,) float32; `rows` must be ascending.
