@@ -94,7 +94,7 @@ ADVICE: Mapping[str, str] = {
     "source-archive": "to index the archive, use --source-archives",
     "generated-file": "leave the file out with --exclude",
     "ocr-failed": "run `ocrmypdf` on the file yourself to see what is wrong",
-    "ocr-program-missing": "install it (apt install ocrmypdf, brew install ocrmypdf), or leave --ocr out",
+    "ocr-program-missing": "run `pip install 'vsearch[ocr]'` or install it (apt install ocrmypdf), or leave --ocr out",
     "worker-not-started": "close other programs, then run the command again",
     "worker-output-mixed": "remove the code that prints when Python starts, for example in sitecustomize.py",
     # models and providers

@@ -51,13 +51,15 @@ def _other_files() -> list[tuple[str, str]]:
     from importlib.util import find_spec
 
     from vsearch_core.text.extract.ocr import PROGRAM
+    from vsearch_core.text.extract.recognition import is_installed
     from vsearch_core.text.extract.registry import COMPRESSED
 
     office = "" if find_spec("msoffcrypto") else "  (needs: pip install 'vsearch[office]')"
-    scanned = "" if shutil.which(PROGRAM) else f"  (needs: {PROGRAM} on the PATH)"
+    has_engine = is_installed() or shutil.which(PROGRAM)
+    scanned = "" if has_engine else "  (needs: pip install 'vsearch[ocr]')"
     return [
         ("compressed", f"{' '.join(COMPRESSED)} after any of these"),
         ("plain text", "any other suffix, or none"),
         ("encrypted, --password", f"PDF; Word, PowerPoint, Excel{office}"),
-        ("scanned, --ocr", f"PDF{scanned}"),
+        ("scanned, --ocr", f"PDF, pictures{scanned}"),
     ]

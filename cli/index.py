@@ -102,7 +102,7 @@ def index(
         str, typer.Option(metavar="TEXT", envvar="VSEARCH_PASSWORD", help="The password to try on encrypted files.")
     ] = "",
     ocr: Annotated[
-        bool, typer.Option("--ocr", help="Recognise text in scanned PDFs (needs the program ocrmypdf).")
+        bool, typer.Option("--ocr", help="Recognise text in pictures and scanned PDFs (needs the extra ocr).")
     ] = False,
     secrets: Annotated[bool, typer.Option("--secrets", help="Index files that are private keys, too.")] = False,
     source_archives: Annotated[

@@ -9,6 +9,7 @@ JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "Jso
 
 PAGE_BREAK = "\f"  # on a line of its own in a paged document's text: the next page begins
 LEFT_OUT = "vsearch_left_out"  # the metadata key under which an index keeps `Document.left_out`, if it is not empty
+BOXES = "vsearch_boxes"  # the metadata key for `Document.boxes`; absent if no text was recognised in pictures
 READER = "vsearch_reader"  # the metadata key for the version of the extractor that read the file; 1 if absent
 
 
@@ -32,13 +33,34 @@ class Span:
     header: str = ""
 
 
+PARTS_OF_PAGE = 10_000  # the unit of `TextBox`: a page is this wide, and this high
+
+
+@dataclass(frozen=True, slots=True)
+class TextBox:
+    """The place of a recognised line of text on its page or in its picture.
+
+    The line is `Document.text[start:end]`. `page` is as in `Span`. The edges are in 10,000ths of the page's width and
+    height, from its upper left corner.
+    """
+
+    start: int
+    end: int
+    page: int | None
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A file's text with its structure and metadata, as an extractor read it.
 
     `spans` are in order and don't overlap. Text outside all spans, such as front matter, is not indexed. `lines[i]` is
     the line number in the file, from 1, of line `i` of `text`; `lines` is None if both have the same lines. `left_out`
-    has a phrase for each part of the file that was not extracted, such as "page 3 can't be read".
+    has a phrase for each part of the file that was not extracted, such as "page 3 can't be read". `boxes` has the
+    places of the lines recognised in pictures, in the order of the text; it is None if no recognition was asked for.
     """
 
     text: str
@@ -48,6 +70,7 @@ class Document:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     lines: tuple[int, ...] | None = None
     left_out: tuple[str, ...] = ()
+    boxes: tuple[TextBox, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`vsearch index` and `vsearch status --files` account for files that could not be read, or only in part."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -115,11 +116,12 @@ def test_ocr_reads_scanned_pages(vsearch: Vsearch, mixed: Path, tmp_path: Path) 
     assert vsearch("query", "-k", "1", "heron", cwd=mixed).lines[0].startswith("-scan.pdf  page 2  ")
 
 
+@pytest.mark.skipif(find_spec("rapidocr") is not None, reason="rapidocr is installed")
 def test_ocr_without_the_program_is_refused_at_once(vsearch: Vsearch, project: Path) -> None:
     write_files(project, {"a.txt": "The pump."})
     bin_ = str(Path(os.__file__).parent)  # a folder without programs
     assert vsearch("index", "--ocr", ".", cwd=project, PATH=bin_).error == (
         "--ocr: there is no ocrmypdf on the PATH;"
-        " install it (apt install ocrmypdf, brew install ocrmypdf), or leave --ocr out"
+        " run `pip install 'vsearch[ocr]'` or install it (apt install ocrmypdf), or leave --ocr out"
     )
     assert not (project / ".vsearch").exists()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from packages import docx, pack, pptx, shape, xlsx
@@ -60,7 +61,8 @@ def test_formats_lists_the_readable_formats(vsearch: Vsearch, project: Path) -> 
     assert "compressed .gz .bz2 .xz .zst after any of these" in (" ".join(line.split()) for line in result.lines)
     lacks_program = shutil.which("ocrmypdf", path=vsearch.environment["PATH"]) is None
     assert result.lines[-1].startswith("scanned, --ocr ")
-    assert result.lines[-1].endswith("(needs: ocrmypdf on the PATH)") == lacks_program
+    lacks_both = lacks_program and find_spec("rapidocr") is None
+    assert result.lines[-1].endswith("(needs: pip install 'vsearch[ocr]')") == lacks_both
     rows = {row["name"]: row for row in vsearch("formats", "--json", cwd=project).json["formats"]}
     assert rows["PowerPoint presentation"]["unit"] == "slide"
     assert rows["Outlook message"]["extra"] == "msg"

@@ -4,7 +4,7 @@ Staged files can't be found by searches. Every step is durable, so a run that is
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Batch, Embedder
@@ -12,7 +12,7 @@ from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import FoundFile, Plan, settled_ctime
-from vsearch_core.model import LEFT_OUT, READER
+from vsearch_core.model import BOXES, LEFT_OUT, READER
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.store.records import Record
 from vsearch_core.store.reuse import known_vectors
@@ -202,12 +202,14 @@ class Stager:
 
 def _new_file(found: FoundFile, ctime_ns: int, read: FileRead) -> NewFile:
     file = found.file
-    metadata = {key: value for key, value in read.metadata.items() if key not in {LEFT_OUT, READER}}
+    metadata = {key: value for key, value in read.metadata.items() if key not in {BOXES, LEFT_OUT, READER}}
     version = format_of(file.path.name).version
     if version > 1:
         metadata[READER] = version
     if read.left_out:
         metadata[LEFT_OUT] = list(read.left_out)
+    if read.boxes is not None:
+        metadata[BOXES] = [list(astuple(box)) for box in read.boxes]
     facts = (read.title, read.language, metadata)
     return NewFile(found.stored, file.size, file.mtime_ns, ctime_ns, read.digest, *facts)
 

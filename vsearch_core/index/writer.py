@@ -43,18 +43,19 @@ from vsearch_core.index.sources import (
 )
 from vsearch_core.index.staging import Stager, embed_block, extractor_version
 from vsearch_core.lexical.analysis import Analysis
-from vsearch_core.model import RawDocument
+from vsearch_core.model import BOXES, RawDocument
 from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.connections import refuse_lost_catalog
 from vsearch_core.store.files import make_folder, refuse_non_utf8_path
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.skipped import load_skipped
-from vsearch_core.store.states import count_incomplete, incomplete_files, other_reader_versions
+from vsearch_core.store.states import count_incomplete, files_without_key, incomplete_files, other_reader_versions
 from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.registry import current_versions, format_of
+from vsearch_core.text.extract.recognition import is_installed
+from vsearch_core.text.extract.registry import current_versions, format_of, picture_extensions
 
 _OUTDATED = "all that a newer extractor finds"  # missing from files that an older one has read
 
@@ -220,6 +221,8 @@ def scan(
     live = catalog.files(live=True)
     versions = () if retry else (extractor_version(), *map(extractor_version, reading.unset))
     incomplete = (incomplete_files(catalog) if retry or reading.ocr else {}) | _outdated_files(catalog)
+    if reading.ocr and is_installed():
+        incomplete |= dict.fromkeys(files_without_key(catalog, picture_extensions(), BOXES), (_OUTDATED,))
     known = KnownFiles(live, catalog.files(live=False), load_skipped(catalog), versions, incomplete)
     before = catalog_sources(root, catalog)
     known_sources = before if sources else [walk.for_known_source(source) for source in before]

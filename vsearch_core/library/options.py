@@ -33,7 +33,8 @@ class UpdateOptions(TypedDict, total=False):
             these options. Without `walk_defaults`, such paths keep the options of their last update.
         retry: Read again all files that an earlier update couldn't read, or read only in part.
         password: A password to try on encrypted files.
-        ocr: Recognise text in PDF pages that are only images, with the program ocrmypdf.
+        ocr: Recognise text in pictures, and in PDF pages that are only images, with the package rapidocr; in such pages
+            with the program ocrmypdf where it is installed.
         secrets: Also index files that contain private keys.
         source_archives: Also index archives whose files are mostly source code.
         positions: Keep in the metadata of photos where they were taken, and the names of places in their text.
@@ -168,11 +169,11 @@ def parse_run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "t
     """Return the sources of an update, and its options as keyword arguments of `update_index`."""
     from vsearch_core.index.kept_documents import check_documents
     from vsearch_core.index.sources import WalkOptions
-    from vsearch_core.text.extract.ocr import require_program
+    from vsearch_core.text.extract.ocr import require_engine
     from vsearch_core.text.extract.options import ExtractOptions
 
     if options.get("ocr"):
-        require_program()
+        require_engine()
     defaults = options.get("walk_defaults")
     walk = WalkOptions(_walk_options(options), None if defaults is None else _walk_options(defaults))
     reading = ExtractOptions(

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from vsearch_core.dates import iso_date
 from vsearch_core.json_text import parse_json
-from vsearch_core.model import LEFT_OUT, READER, Chunk, JsonValue
+from vsearch_core.model import BOXES, LEFT_OUT, PARTS_OF_PAGE, READER, Chunk, JsonValue, TextBox
 from vsearch_core.search.engine import Candidates, Searcher
 from vsearch_core.search.fusion import KEYWORD, VECTOR
 from vsearch_core.search.packing import pack, widened, with_context
 from vsearch_core.search.request import SearchRequest
-from vsearch_core.search.results import BestWindow, Hit, NearDuplicate
+from vsearch_core.search.results import BestWindow, Hit, HitBox, NearDuplicate
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.search.stale import mtime_text
 from vsearch_core.store.catalog import StoredChunk
@@ -23,7 +23,7 @@ from vsearch_core.text.extract.registry import place_of
 
 Places = NDArray[np.int64]
 
-OWN_KEYS = {LEFT_OUT, READER}  # of the metadata in an index
+OWN_KEYS = {BOXES, LEFT_OUT, READER}  # of the metadata in an index
 DATE_KEYS = ("date", "published", "created", "creation_date", "updated", "last_updated", "modified")
 MOST_ALIKE = 20  # near-duplicates that a hit names
 
@@ -64,7 +64,9 @@ def hydrated(
     collapsed = iter(chunks[len(shown) :])
     hits = []
     for rank, (stored, at, alike) in enumerate(zip(chunks, shown.tolist(), near_duplicates, strict=False), first_rank):
-        chunk, meta = stored.chunk, _metadata(stored.meta)
+        chunk, kept = stored.chunk, _metadata(stored.meta)
+        meta = {key: value for key, value in kept.items() if key not in OWN_KEYS}
+        window = None if candidates.windows is None else _window(chunk, *candidates.windows[at].tolist())
         hits.append(
             Hit(
                 rank=rank,
@@ -85,7 +87,8 @@ def hydrated(
                 alike_count=len(alike),
                 confidence=None if confidence is None else _known(confidence[at]),
                 index=stored.index,
-                window=None if candidates.windows is None else _window(chunk, *candidates.windows[at].tolist()),
+                window=window,
+                box=_box(kept.get(BOXES), chunk, window),
                 title=stored.title,
                 date=_date(meta),
                 mtime=mtime_text(stored.mtime_ns // 1_000_000_000),
@@ -109,12 +112,43 @@ def _window(chunk: Chunk, start: int, stop: int) -> BestWindow | None:
 
 
 def _metadata(text: str) -> dict[str, JsonValue]:
-    """Return a file's metadata, without the entries that an index keeps about reading the file."""
+    """Return a file's metadata, with the entries that an index keeps about reading the file."""
     try:
         values = parse_json(text)
     except ValueError:
         return {}
-    return {key: value for key, value in values.items() if key not in OWN_KEYS} if isinstance(values, dict) else {}
+    return values if isinstance(values, dict) else {}
+
+
+def _box(kept: JsonValue, chunk: Chunk, window: BestWindow | None) -> HitBox | None:
+    """Return the box around the recognised lines of the window, or else of the chunk, on the chunk's page.
+
+    `kept` has the fields of each `TextBox` of the file, or is None.
+    """
+    boxes = [box for box in _text_boxes(kept) if box.page == chunk.page]
+    for place in (window, chunk):
+        if place is None:
+            continue
+        inside = [box for box in boxes if box.start < place.end_char and box.end > place.start_char]
+        if inside:
+            edges = (
+                min(box.left for box in inside),
+                min(box.top for box in inside),
+                max(box.right for box in inside),
+                max(box.bottom for box in inside),
+            )
+            return HitBox(*(edge / PARTS_OF_PAGE for edge in edges))
+    return None
+
+
+def _text_boxes(kept: JsonValue) -> list[TextBox]:
+    """Return the boxes that an index keeps. What else a forged index has there is ignored."""
+    found = []
+    for each in kept if isinstance(kept, list) else []:
+        match each:
+            case [int(start), int(end), (int() | None) as page, int(left), int(top), int(right), int(bottom)]:
+                found.append(TextBox(start, end, page, left, top, right, bottom))
+    return found
 
 
 def _date(meta: Mapping[str, JsonValue]) -> str | None:

@@ -31,6 +31,19 @@ class BestWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class HitBox:
+    """The place of a hit's text, recognised in a picture, on its page or in its picture.
+
+    The edges are shares of the width and height, from 0 to 1, from the upper left corner.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk that answers the query.
 
@@ -44,7 +57,8 @@ class Hit:
     version of the file, if there is a newer one. `heading` has the section titles above most of the text; `sections`
     has those above each part, or is empty if the whole text has the same. `title`, `mtime` (the time of modification,
     "2026-03-01T12:00:00" in UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in
-    its metadata as ISO text, or None. `index` is the folder of the hit's index if several were searched; `path` is as
+    its metadata as ISO text, or None. `box` is the place on the page of the best window, or else of the whole text,
+    if it was recognised in a picture. `index` is the folder of the hit's index if several were searched; `path` is as
     that index stores it. `stale` is "changed" or "gone" if the file is not as it was when it was indexed, else None.
     """
 
@@ -75,6 +89,7 @@ class Hit:
     index: str | None = None
     stale: Literal["changed", "gone"] | None = None
     sections: tuple[Section, ...] = ()
+    box: HitBox | None = None
 
     def as_chunk(self) -> Chunk:
         """Return the text and its position as a chunk."""

@@ -39,6 +39,8 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     for located in (values, *values["alike"]):
         if located["index"] is None:  # one index was searched
             del located["index"]
+    if hit.box is None:  # not recognised in a picture
+        del values["box"]
     values["sections"] = [{"start_char": each.start_char, "heading": each.heading} for each in hit.sections]
     values["score"] = round(hit.score, DIGITS)
     values["scores"] = {name: None if score is None else round(score, DIGITS) for name, score in hit.scores.items()}

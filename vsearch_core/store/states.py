@@ -1,7 +1,7 @@
 """Find the state of each file that an update has met: indexed, partly (indexed), pending, skipped or failed."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, get_args
@@ -76,6 +76,15 @@ def other_reader_versions(catalog: Catalog, current: Mapping[str, int | None]) -
         for path, version in catalog.connection.execute(query, (json.dumps(extensions), wanted)):
             found[path] = version if isinstance(version, int) else 1
     return found
+
+
+def files_without_key(catalog: Catalog, extensions: Sequence[str], key: str) -> list[str]:
+    """Return the paths of live files with one of these extensions whose metadata lacks a key."""
+    query = (
+        "SELECT path FROM files WHERE live AND ext IN (SELECT value FROM json_each(?))"
+        " AND NOT iif(json_valid(meta), json_type(meta, ?) IS NOT NULL, 0)"
+    )
+    return [path for (path,) in catalog.connection.execute(query, (json.dumps(extensions), f"$.{key}"))]
 
 
 def count_incomplete(catalog: Catalog) -> tuple[int, int]:

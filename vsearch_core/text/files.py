@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Protocol
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.model import Chunk, JsonValue
+from vsearch_core.model import Chunk, JsonValue, TextBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class FileRead:
         language: The document's language code; None if it states none.
         metadata: Other properties of the document, such as its author.
         left_out: A message for each part of the file that couldn't be read, such as some pages.
+        boxes: The places of recognised lines; None if no recognition was asked for.
     """
 
     digest: bytes
@@ -53,6 +54,7 @@ class FileRead:
     language: str | None = None
     metadata: dict[str, JsonValue] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    boxes: tuple[TextBox, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

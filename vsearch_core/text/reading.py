@@ -5,7 +5,6 @@ A few small plain-text files are read in this process, all others in worker proc
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def read(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions = DEF
         reasons = (_NO_RISKY_FILES if archive else _NO_ATTACHMENTS,)
     document = extract(file.name, data, options)
     facts = (document.title, document.language, dict(document.metadata), (*document.left_out, *reasons))
-    return FileRead(digest, split(document, chunking), *facts)
+    return FileRead(digest, split(document, chunking), *facts, document.boxes)
 
 
 def open_reader(
@@ -71,7 +70,7 @@ def open_reader(
     if limits is None:
         limits = WORKER_LIMITS
         if options.ocr:
-            limits = replace(limits, program_seconds=ocr.SECONDS)
+            limits = ocr.limits(limits)
     return WorkerPool(files, (chunking, options), should_stop, limits)
 
 

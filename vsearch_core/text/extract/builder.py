@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
+from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span, TextBox
 from vsearch_core.text.extract.decode import SOFT_HYPHEN, one_line
 from vsearch_core.text.extract.failures import too_large
 from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail
@@ -18,8 +18,8 @@ class DocumentBuilder:
     """Collects blocks of text one after the other, and records the heading, page and kind of each as a span.
 
     If the source lines are given for one block, they should be given for all; they become `Document.lines`. Messages
-    that are appended to `left_out` become `Document.left_out`. All methods that add text raise ExtractionError if the
-    whole text becomes longer than `limits.text_chars`.
+    that are appended to `left_out` become `Document.left_out`, and `boxes` `Document.boxes`. All methods that add text
+    raise ExtractionError if the whole text becomes longer than `limits.text_chars`.
     """
 
     def __init__(self, name: str, limits: ExtractLimits) -> None:
@@ -33,6 +33,7 @@ class DocumentBuilder:
         self._lines: list[int] = []
         self._trail = HeadingTrail()
         self.left_out: list[str] = []
+        self.boxes: list[TextBox] | None = None
         self.first_heading: str | None = None
 
     def start_page(self, number: int, *, apart: bool = False) -> None:
@@ -95,6 +96,16 @@ class DocumentBuilder:
         else:
             self._spans.append(span)
 
+    def text_since(self, start: int) -> str:
+        """Return the text from an offset on, which must be the beginning of a block."""
+        at, kept = self.length, list[str]()
+        for part in reversed(self._parts):
+            if at <= start:
+                break
+            kept.append(part)
+            at -= len(part)
+        return "".join(reversed(kept))
+
     def add_rows(self, rows: Sequence[str], lines: Sequence[int] = (), *, header: str | None = None) -> None:
         """Add a table with one line per row.
 
@@ -136,7 +147,8 @@ class DocumentBuilder:
         lines = (*self._lines, self._lines[-1]) if self._lines else None
         title = one_line(title or "")[:MAX_TITLE] or None
         text, spans = "".join(self._parts), tuple(self._spans)
-        return Document(text, spans, title, language, metadata or {}, lines, tuple(self.left_out))
+        boxes = None if self.boxes is None else tuple(self.boxes)
+        return Document(text, spans, title, language, metadata or {}, lines, tuple(self.left_out), boxes)
 
     def _write(self, text: str, lines: Sequence[int]) -> None:
         self.length += len(text)

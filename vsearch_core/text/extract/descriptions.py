@@ -76,7 +76,7 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
         " and typed-on text below the page",
         "page headers and footers (lines with the same words in the same place on most pages, and page numbers that "
         "count up); text in fonts that don't say which letters they show; attached files",
-        "the program `ocrmypdf` and the option `ocr`: text in pictures and in such fonts",
+        "`ocr` or the program `ocrmypdf`, and the option `ocr`: text of scanned pages and in such fonts",
     ),
     "Word document": Description(
         "heading styles", f"{_OFFICE}; automatic numbers; SmartArt; imported documents", _HEADERS, _PASSWORD
@@ -145,7 +145,7 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
         "",
         "captions, keywords, alternative texts and names of people in EXIF, IPTC and XMP; texts of PNG and GIF",
         "what cameras and programs write as a caption; the place, unless asked for",
-        "`images`: all of it",
+        "`images`: all of it; `ocr` and the option `ocr`: the words in the picture",
     ),
     "zip archive": Description(_MEMBERS, _ARCHIVED, _NOT_ARCHIVED),
     "tar archive": Description(

@@ -1,16 +1,22 @@
-"""Recognises the text of scanned pages (OCR). It runs the program OCRmyPDF in a separate process."""
+"""Recognises the text of scanned pages (OCR) with the program OCRmyPDF, which runs in a separate process.
+
+Without the program, `recognition` does it.
+"""
 
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vsearch_core.errors import ArgumentError, ExtractionError
+from vsearch_core.text.extract import recognition
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.limits import WorkerLimits
 
 PROGRAM = "ocrmypdf"
 SECONDS = 900.0  # the additional time for reading a file with text recognition
@@ -21,10 +27,30 @@ _PAGES_WITHOUT_TEXT = ("--skip-text",)
 _PAGES_BY_NUMBER = ("--force-ocr", "--pages")
 
 
+def has_program() -> bool:
+    """Return True if the program ocrmypdf is on the PATH."""
+    return shutil.which(PROGRAM) is not None
+
+
+def require_engine() -> None:
+    """Raise ArgumentError unless the package rapidocr is installed, or the program ocrmypdf is on the PATH."""
+    if not recognition.is_installed():
+        require_program()
+
+
 def require_program() -> None:
     """Raise ArgumentError unless the program ocrmypdf is on the PATH."""
-    if shutil.which(PROGRAM) is None:
+    if not has_program():
         raise ArgumentError("ocr", f"there is no {PROGRAM} on the PATH", "ocr-program-missing")
+
+
+def limits(usual: WorkerLimits) -> WorkerLimits:
+    """Return the limits of a worker that recognises text: those of the program's time, and of the package's models."""
+    with_program = replace(usual, program_seconds=SECONDS)
+    if not recognition.is_installed():
+        return with_program
+    memory = recognition.MEMORY
+    return replace(with_program, seconds=usual.seconds + recognition.SECONDS, memory=memory, max_memory=memory)
 
 
 def recognise(name: str, data: bytes, limit: int, pages: Sequence[int] = ()) -> bytes:

@@ -11,6 +11,8 @@ from vsearch_core.errors import BinaryFileError, first_line
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")  # of Pillow's; others run programs or are documents
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IDAT", b"fdAT")  # chunks of a PNG
+MAX_PIXELS = 120_000_000  # of a picture to decode
+_ENOUGH = 3000  # pixels of each side
 _MAX_MESSAGE = 100  # characters of Pillow's
 _TURNED = frozenset({5, 6, 7, 8})  # values of the tag Orientation by which width and height change places
 ORIENTATION = 0x0112
@@ -45,6 +47,34 @@ def upright_size(image: Any, orientation: object) -> tuple[int, int]:
     """Return the width and height of a picture as it is to be looked at; `orientation` is the EXIF tag's value."""
     width, height = image.size
     return (height, width) if orientation in _TURNED else (width, height)
+
+
+def pixels(image: Any) -> Any:
+    """Decode an open picture, and return it as a new image of Pillow: upright, in RGB, on white.
+
+    Raises ValueError if it has more than `MAX_PIXELS`, and OSError or SyntaxError if the pixels are damaged.
+    """
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    if image.format == "JPEG":
+        image.draft("RGB", (_ENOUGH, _ENOUGH))  # large photos are decoded smaller
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError("too many pixels")
+    image.load()
+    shown = ImageOps.exif_transpose(image)
+    if shown.mode.startswith(("I", "F")):  # 16 bits or more: as bright as the brightest pixel says
+        values = np.asarray(shown, dtype=np.float32)
+        most = (
+            65535.0 if shown.mode.startswith("I") and values.max(initial=0) > 255 else max(values.max(initial=0), 1.0)
+        )
+        shown = Image.fromarray(np.clip(values * (255.0 / most), 0, 255).astype(np.uint8))
+    if shown.has_transparency_data:
+        shown = shown.convert("RGBA")
+        white = Image.new("RGBA", shown.size, "white")
+        white.alpha_composite(shown)
+        shown = white
+    return shown.convert("RGB")
 
 
 def without_pixels(data: bytes) -> bytes:

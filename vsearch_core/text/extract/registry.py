@@ -203,6 +203,11 @@ def current_versions() -> dict[str, int | None]:
     return {**revised, **dict.fromkeys(suffix[1:] for suffix in COMPRESSED)}
 
 
+def picture_extensions() -> list[str]:
+    """Return the extensions of picture files, without the dot."""
+    return [suffix[1:] for suffix in _PICTURES]
+
+
 def is_steady(name: str) -> bool:
     """Return True if a small file with this name can be read without a worker process; see `Format.steady`."""
     row = format_of(name)

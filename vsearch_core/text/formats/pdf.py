@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyError, first_line
-from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span
+from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span, TextBox
 from vsearch_core.text.extract.builder import numbered
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import damaged, encrypted, too_large
 from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail, useful_title
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.page_headers import PageText, without_page_headers
+from vsearch_core.text.extract.recognition import MAX_BOXES, RecognisedLine, boxes_in
 from vsearch_core.text.formats.pdf_annotations import annotations, loose_values
 from vsearch_core.text.formats.pdf_resources import Font, PageResources
 from vsearch_core.text.formats.pdf_text import PdfiumDocument, ReadPage, opened
@@ -77,6 +78,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         outline = _outline(reader)
     parts: list[str] = []
     spans: list[Span] = []
+    boxes: list[TextBox] = []
     position = 0
     nothing = PageText("")
     texts = with_whole_words(without_page_headers([pages.texts.get(at, nothing) for at in range(1, numbers[-1] + 1)]))
@@ -86,8 +88,12 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         following = numbers[place + 1] if place + 1 < len(numbers) else number
         parts.append(f"{page}\n{PAGE_BREAK * (following - number)}\n")
         spans.append(Span(position, position + len(parts[-1]), trail, number))
+        for box in boxes_in(page, number, pages.recognised.get(number, ())):
+            boxes.append(replace(box, start=box.start + position, end=box.end + position))
         position += len(parts[-1])
-    return Document("".join(parts), tuple(spans), title=title, metadata=metadata, left_out=tuple(pages.left_out()))
+    located = tuple(boxes[:MAX_BOXES]) or None
+    left_out = tuple(pages.left_out())
+    return Document("".join(parts), tuple(spans), title, metadata=metadata, left_out=left_out, boxes=located)
 
 
 def _open(name: str, data: bytes, password: str) -> Any:
@@ -117,7 +123,8 @@ class _Pages:
 
     `texts` has the printed text; `written` the form values and comments. The lists have the pages that can't be read,
     the pages with only pictures, and the pages whose fonts don't say which letters they show. `has_unread_form` is True
-    if the PDF is only a form that few programs can show, and nothing could be read of it.
+    if the PDF is only a form that few programs can show, and nothing could be read of it. `recognised` has the lines
+    that were recognised on pages, and `late` the pages for which there was no time.
     """
 
     texts: dict[int, PageText] = field(default_factory=dict)
@@ -125,6 +132,8 @@ class _Pages:
     failed: list[int] = field(default_factory=list)
     pictures: list[int] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)
+    recognised: dict[int, list[RecognisedLine]] = field(default_factory=dict)
     has_unread_form: bool = False
     failure: Exception | None = None
 
@@ -141,6 +150,8 @@ class _Pages:
             yield f"only pictures on {numbered('page', self.pictures)} (OCR reads them)"
         if self.unreadable:
             yield f"fonts without a map to letters on {numbered('page', self.unreadable)} (OCR reads them)"
+        if self.late:
+            yield f"no time left to recognise the text on {numbered('page', self.late)}"
         if self.has_unread_form:
             yield "a form in XFA that can't be read"
 
@@ -301,7 +312,11 @@ def _recognised_pages(name: str, data: bytes, reader: Any, pages: _Pages, option
     """Return the pages with the text recognised in pictures. A page that still has none counts as complete."""
     from pypdf import PdfWriter
 
-    from vsearch_core.text.extract.ocr import recognise
+    from vsearch_core.text.extract.ocr import has_program, recognise
+    from vsearch_core.text.extract.recognition import is_installed
+
+    if is_installed() and not has_program():
+        return _with_recognised_text(name, data, pages, options)
 
     if reader.is_encrypted:
         plain = io.BytesIO()
@@ -315,6 +330,28 @@ def _recognised_pages(name: str, data: bytes, reader: Any, pages: _Pages, option
     recognised.pictures.clear()
     recognised.unreadable.clear()
     return recognised
+
+
+def _with_recognised_text(name: str, data: bytes, pages: _Pages, options: ExtractOptions) -> _Pages:
+    """Recognise the text of pages as the package rapidocr does, and return the pages with it."""
+    from vsearch_core.text.extract.recognition import Recogniser, as_text, recognise
+    from vsearch_core.text.formats.pdf_text import drawn_pages
+
+    wanted, recogniser = sorted({*pages.pictures, *pages.unreadable}), Recogniser()
+    pages.pictures, pages.unreadable = [], []
+    for number, image in drawn_pages(data, options.password, wanted):
+        if not recogniser.has_time:
+            pages.late.append(number)
+        elif image is None:
+            pages.failed.append(number)
+        elif lines := recognise(image):
+            pages.recognised[number] = lines
+            pages.texts[number] = PageText(as_text(lines))
+    if not pages.numbers and not (pages.late or pages.failed):
+        raise BinaryFileError(name, "holds no text, not in its pictures either")
+    if not pages.numbers:
+        raise damaged(name, "PDF", "; ".join(pages.left_out()))
+    return pages
 
 
 def _no_text(name: str, reader: Any, pages: _Pages) -> ExtractionError:

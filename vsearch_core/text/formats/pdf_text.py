@@ -31,6 +31,8 @@ _MAX_SPACES = 60  # of such a line
 _MAX_DISTANCE = 1.2  # heights of a line between a row and the next
 _MIN_WIDTH = 6.0  # heights that the lines of a column are wide, on average; cells of tables are narrower
 _MIN_CONTINUED = 0.4  # of the lines of a column go on with a small letter; cells of tables begin with large ones
+_DOTS = 200  # an inch of a page whose text is recognised
+_MAX_DRAWN = 3000  # pixels of its longer side
 _MAX_FONT_NAME = 256  # bytes
 _LINE = re.compile(r"[^\r\n\ufffe]*[^\s\ufffe][^\r\n\ufffe]*")
 _BREAK_HYPHEN = "\x02"  # PDFium's sign for a hyphen at the end of a line, whose end it leaves out
@@ -102,6 +104,32 @@ def opened(data: bytes, password: str) -> Iterator[PdfiumDocument | None]:
     finally:
         if raw:
             pdfium.FPDF_CloseDocument(raw)
+
+
+def drawn_pages(data: bytes, password: str, numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """Yield each of these pages (from 1) as an image of Pillow (mode RGB), or None if it can't be drawn."""
+    import pypdfium2
+
+    for attempt in dict.fromkeys(("", password)):
+        try:
+            document = pypdfium2.PdfDocument(data, password=attempt or None)
+            break
+        except pypdfium2.PdfiumError:
+            continue
+    else:
+        yield from ((number, None) for number in numbers)
+        return
+    with document:
+        for number in numbers:
+            try:
+                page = document[number - 1]
+                width, height = page.get_size()
+                scale = min(_DOTS / 72, _MAX_DRAWN / max(width, height, 1))
+                image = page.render(scale=scale).to_pil().convert("RGB")
+                page.close()
+            except pypdfium2.PdfiumError:
+                image = None
+            yield number, image
 
 
 @dataclass(frozen=True, slots=True)

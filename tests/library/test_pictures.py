@@ -1,0 +1,69 @@
+"""Pictures from the index to hits: captions, words in pictures, and their places."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import WordEmbedder
+
+import vsearch_core as vsearch
+from vsearch_core.search.results import HitBox
+from vsearch_core.text.chunk import ChunkOptions
+from vsearch_core.text.extract import recognition
+from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.recognition import RecognisedLine
+from vsearch_core.text.files import FileToRead
+from vsearch_core.text.reading import InProcessReader
+
+pytest.importorskip("PIL")
+
+from pictures import drawn, exif
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read files in this process, where the recognised lines are set, and say that the package is installed."""
+    lines = [RecognisedLine("EXIT", 0.25, 0.5, 0.5, 0.6), RecognisedLine("Gate 7", 0.3, 0.65, 0.4, 0.75)]
+
+    def open_reader(
+        files: Sequence[FileToRead], chunking: ChunkOptions, options: ExtractOptions, should_stop: Callable[[], bool]
+    ) -> InProcessReader:
+        return InProcessReader(files, chunking, options, should_stop)
+
+    def recognise(_: Any) -> list[RecognisedLine]:
+        return lines
+
+    monkeypatch.setattr("vsearch_core.index.staging.open_reader", open_reader)
+    monkeypatch.setattr(recognition, "recognise", recognise)
+    for module in (
+        "vsearch_core.text.extract.recognition",
+        "vsearch_core.text.formats.picture",
+        "vsearch_core.index.writer",
+    ):
+        monkeypatch.setattr(f"{module}.is_installed", lambda: True)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_words_in_pictures_are_found_when_asked_for_and_hits_say_where(tmp_path: Path, embedder: WordEmbedder) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "plain.jpg").write_bytes(drawn())
+    (photos / "heron.jpg").write_bytes(drawn(exif=exif({0x010E: "A heron"}, {0x9003: "2026:03:01 12:30:00"})))
+    with vsearch.open_index(tmp_path, create=True, open_embedder=lambda _spec: embedder) as index:
+        first = index.update([photos])
+        assert (first.added, first.skipped, first.failed) == (1, 1, 0)
+        hit = index.search("heron", mode="keyword").hits[0]
+        assert (hit.path, hit.date, hit.box) == ("photos/heron.jpg", "2026-03-01T12:30:00", None)
+        assert (hit.meta["width"], hit.meta["height"]) == (40, 20)
+
+        again = index.update([photos], ocr=True)
+        assert (again.added, again.changed, again.failed) == (1, 1, 0)
+        hits = index.search("exit gate", mode="keyword").hits
+        assert {hit.path for hit in hits} == {"photos/heron.jpg", "photos/plain.jpg"}
+        for hit in hits:
+            assert hit.box == HitBox(0.25, 0.5, 0.5, 0.75)
+            assert not any(key.startswith("vsearch_") for key in hit.meta)
+
+        assert index.update([photos], ocr=True).unchanged == 2
+        assert index.update([photos]).unchanged == 2  # words that were found stay
