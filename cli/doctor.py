@@ -97,7 +97,8 @@ def _index(index_dir: Path | None) -> dict[str, Any]:
     from .opening import open_index
 
     try:
-        with open_index(locate.index_to_read(index_dir)) as index:
+        folder = locate.index_to_read(index_dir)
+        with open_index(folder) as index:
             status, report = index.status(), index.check()
     except VsearchError as error:
         return {"state": describe(error)}
@@ -105,4 +106,15 @@ def _index(index_dir: Path | None) -> dict[str, Any]:
     made_with = status.fingerprint
     model = f"{made_with.model} ({made_with.provider}, {made_with.dimension} dimensions)"
     counts = {"files": status.files, "chunks": status.chunks, "segments": status.segments}
-    return {"state": state, "generation": report.generation, "model": model, **counts}
+    return {"state": state, "generation": report.generation, "model": model, **counts, "warm helper": _helper(folder)}
+
+
+def _helper(index: Path) -> str:
+    """Return the state of the warm helper of the index, and if a query starts one."""
+    from .defaults import choose
+    from .warm import running_helper
+
+    process = running_helper(index)
+    if process is not None:
+        return f"process {process}"
+    return "none runs; a query starts one" if choose(index, warm=None)["warm"] else "none runs"

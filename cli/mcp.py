@@ -40,7 +40,8 @@ def mcp(
         list[str] | None,
         typer.Option(metavar="FOLDER", help="Also offer a tool that indexes files below this folder."),
     ] = None,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
     """Answer an agent over stdin and stdout by the Model Context Protocol (MCP), as docs/mcp.md describes.
 
@@ -50,12 +51,12 @@ def mcp(
     """
     roots = [_root(name) for name in allow_index or ()]
     if install is not None:
-        return _install(install, index_dir, roots, only_print=only_print)
+        return _install(install, index_dir or (), roots, everywhere=everywhere, only_print=only_print)
     if only_print:
         raise InputError("--print", "has no effect without --install; leave it out")
     if find_spec("mcp") is None:
         raise ArgumentError("mcp", "the package mcp isn't installed", "package-missing", extra="serve")
-    _serve(index_dir, roots)
+    _serve(index_dir or (), roots, everywhere=everywhere)
     return 0
 
 
@@ -66,7 +67,7 @@ def _root(name: str) -> Path:
     return path
 
 
-def _serve(index_dir: Path | None, roots: Sequence[Path]) -> None:
+def _serve(index_dirs: Sequence[Path], roots: Sequence[Path], *, everywhere: bool) -> None:
     from vsearch_core import __version__
     from vsearch_core.serve.index_tool import index_tool
     from vsearch_core.serve.mcp_server import IndexOnDemand, mcp_server
@@ -75,10 +76,10 @@ def _serve(index_dir: Path | None, roots: Sequence[Path]) -> None:
     from vsearch_core.serve.tools import TOOLS
 
     ending = Event()
-    index = IndexOnDemand(lambda: _open(index_dir))
+    index = IndexOnDemand(lambda: _open(index_dirs, everywhere=everywhere))
     work = RequestQueue(index, threads=2)
     slow_work = RequestQueue(index, threads=1, waiting=0, seconds=INDEXING_SECONDS)
-    tools = [*TOOLS, index_tool(lambda paths: _update(index_dir, paths, ending), roots)] if roots else TOOLS
+    tools = [*TOOLS, index_tool(lambda paths: _update(_first(index_dirs), paths, ending), roots)] if roots else TOOLS
     signal.signal(signal.SIGINT, _end)  # a thread waits for stdin, and an exception would wait for that thread
     serve_stdio(mcp_server(index, work, tools, __version__, describe, complain, slow_work=slow_work))
     ending.set()
@@ -86,13 +87,19 @@ def _serve(index_dir: Path | None, roots: Sequence[Path]) -> None:
     slow_work.close()
 
 
-def _open(index_dir: Path | None) -> Any:  # an Index, of which the server needs some methods
-    folder = locate.index_to_read(index_dir)
-    return open_index(folder, report=say, read_examples=False, wrap_opener=partial(by_helper, folder))
+def _first(index_dirs: Sequence[Path]) -> Path | None:
+    return index_dirs[0] if index_dirs else None
+
+
+def _open(index_dirs: Sequence[Path], *, everywhere: bool) -> Any:  # an Index, of which the server needs some methods
+    """Return the index, or several as one. The helper of the first one embeds the queries, if it runs."""
+    folder, *others = locate.indexes_to_read(index_dirs, everywhere=everywhere)
+    index = open_index(folder, report=say, read_examples=False, wrap_opener=partial(by_helper, folder))
+    return index.join(others) if others else index
 
 
 def _update(index_dir: Path | None, paths: Sequence[Path], ending: Event) -> "UpdateSummary":
-    """Index files and folders with the configured options, until the agent ends."""
+    """Index files and folders into the first index, with the configured options, until the agent ends."""
     from vsearch_core import Observer
 
     from .defaults import choose, parse_size
@@ -110,14 +117,20 @@ def _end(_number: int, _frame: object) -> None:
     os._exit(INTERRUPTED)
 
 
-def _install(name: str, index_dir: Path | None, roots: Sequence[Path], *, only_print: bool) -> int:
+def _install(
+    name: str, index_dirs: Sequence[Path], roots: Sequence[Path], *, everywhere: bool, only_print: bool
+) -> int:
     """Put the server into an agent's file, or print what would be put there."""
     from .agents import AGENTS, entry_for, install, snippet
 
-    folder = locate.index_to_write(index_dir)
+    folder = locate.index_to_write(_first(index_dirs))
     project = folder.parent if folder.name == INDEX_DIR else locate.working_folder()
     command, *arguments = _own_command()
-    arguments += ["mcp", "--index", str(folder)]
+    arguments.append("mcp")
+    for index in (folder, *map(locate.index_to_write, index_dirs[1:])):
+        arguments += ["--index", str(index)]
+    if everywhere:
+        arguments.append("--everywhere")
     for root in roots:
         arguments += ["--allow-index", str(root)]
     agent = AGENTS[name]

@@ -71,7 +71,7 @@ _FILES = when("work", "update")
 _FILTERS = dict.fromkeys(("where", "path", "ext", "since", "until"), ALWAYS)
 _SEARCH: Mapping[str, tuple[When, ...]] = {
     **_FILTERS,
-    **dict.fromkeys(("k", "offset", "min_score", "group_by", "diversity", "max_tokens"), ALWAYS),
+    **dict.fromkeys(("k", "offset", "min_score", "group_by", "diversity", "max_tokens", "fresh"), ALWAYS),
     "no_collapse": ALWAYS,  # --paths never collapses anyway, as the option asks
     "color": ALWAYS,  # it counts where there is text, as in an alias of a command
     "context": when("format", "text", "json", "jsonl", "lines"),
@@ -122,7 +122,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         ),
         "base_url": _REMOTE,
     },
-    "mcp": dict.fromkeys(("install", "only_print", "allow_index", "index_dir"), ALWAYS),
+    "mcp": dict.fromkeys(("install", "only_print", "allow_index", "index_dir", "everywhere"), ALWAYS),
     "skill": {},
     "warm": dict.fromkeys(("idle", "stop", "index_dir"), ALWAYS),
     "duplicates": {**_FILTERS, **dict.fromkeys(("threshold", "as_json", "index_dir", "everywhere"), ALWAYS)},
@@ -161,6 +161,10 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
 }
 
 
+# Options whose value may be left out, and the value that they then have. One that is given follows a "=".
+BARE_VALUES: Mapping[str, str] = {"--fresh": "1000"}
+
+
 def refuse_idle_options(command: str, **facts: str) -> None:
     """Raise InputError if an option on the command line has no effect, given the facts of this run.
 
@@ -181,6 +185,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments. Warn of options with one value that were given twice: the last one counts."""
+        args = _with_bare_values(args)
         _, _, order = self.make_parser(ctx).parse_args(list(args))
         options = [each for each in order if each.param_type_name == "option"]
         _given.set({str(each.name): _spelling(each.opts) for each in options})
@@ -190,6 +195,13 @@ class Command(TyperCommand):
                 written = next((name for name in option.opts if name in args), _spelling(option.opts))
                 complain(f"{written}: given more than once; the last value counts")
         return super().parse_args(ctx, args)
+
+
+def _with_bare_values(args: Sequence[str]) -> list[str]:
+    """Return the arguments with a value for each option that may have none. Words after "--" are no options."""
+    end = args.index("--") if "--" in args else len(args)
+    options = [f"{word}={BARE_VALUES[word]}" if word in BARE_VALUES else word for word in args[:end]]
+    return [*options, *args[end:]]
 
 
 def _spelling(names: Sequence[str]) -> str:

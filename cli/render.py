@@ -60,6 +60,9 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
     """
     for index in results.keyword_only:
         say(f"{shown_path(root, index)}: searched by keywords only, because another embedder made its vectors")
+    for file in results.not_reread:
+        path = shown_path(root if file.index is None else Path(file.index).parent, file.path)
+        say(f"{one_line(path)}: still as it was indexed ({file.reason})")
     if arguments.output == "json":
         emit(to_json(results_json.results_json(results, explain=arguments.explain)))
     elif arguments.output == "jsonl":

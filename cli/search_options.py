@@ -14,10 +14,14 @@ from vsearch_core.errors import InputError
 
 from . import consent, locate
 from .defaults import K_MOST, choose
+from .option_rules import BARE_VALUES
 from .output import COLOUR_HELP, Colour
 
 if TYPE_CHECKING:
     from vsearch_core import FilterOptions, SearchOptions
+
+
+FRESH_MOST = 600_000  # milliseconds
 
 
 def grouped(command: Callable[..., int]) -> Callable[..., int]:
@@ -147,6 +151,17 @@ class SearchArguments(FilterArguments):
         int | None,
         typer.Option(metavar="N", min=50, help="Fit the best hits into about N tokens, for a language model."),
     ] = None
+    fresh: Annotated[
+        int | None,
+        typer.Option(
+            "--fresh",
+            metavar="[=MS]",
+            min=1,
+            max=FRESH_MOST,
+            help="Bring changed files of hits up to date in the index first, for MS milliseconds at most; alone:"
+            f" {BARE_VALUES['--fresh']}.",
+        ),
+    ] = None
     exact: Annotated[bool, typer.Option("--exact", help="Compare every vector: exact, but slower.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON object for each hit.")] = False
@@ -212,6 +227,7 @@ class SearchArguments(FilterArguments):
             "diversity": self.diversity,
             "context": self.context,
             "max_tokens": self.max_tokens,
+            "fresh": None if self.fresh is None else self.fresh / 1000,
             "exact": self.exact,
         }
         options.update(self.filters(root))  # type: ignore[typeddict-item]

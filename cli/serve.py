@@ -18,6 +18,7 @@ from .advice import describe
 from .interrupts import INTERRUPT
 from .opening import interruptible, open_indexes, refuse_idle_address
 from .output import say
+from .warm import start_if_wanted
 
 if TYPE_CHECKING:
     from vsearch_core.serve.security import App
@@ -68,6 +69,7 @@ def serve(
         open_indexes(folders, yes=yes, base_url=base_url, report=say, observer=observer, read_examples=False) as index,
         _listening(host, port) as listener,
     ):
+        start_if_wanted(folders[0])
         index.prepare(search_request("ready"))  # asks for consent, and loads the model, before the first request
         bound = int(listener.getsockname()[1])
         app, end = _app(

@@ -4,7 +4,7 @@ import os
 import sys
 
 _COMMANDS = ("query", "similar")
-_COLD = ("-", "-h", "--help", "--rerank", "--base-url", "--yes")  # words that need a process of their own
+_COLD = ("-", "-h", "--help", "--rerank", "--base-url", "--yes", "--fresh")  # words that need a process of their own
 _INDEX, _INDEX_DIR, _CATALOG = "--index", ".vsearch", "catalog.sqlite"
 
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.filters import Filters
     from vsearch_core.search.quote_text import QuoteChange
     from vsearch_core.search.request import SearchRequest
-    from vsearch_core.search.results import Hit, NearDuplicate, Results
+    from vsearch_core.search.results import Hit, NearDuplicate, NotReread, Results
     from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.tuned import TunedFusion
     from vsearch_core.search.verify import Claim, FoundText, Verification
@@ -104,6 +104,7 @@ __all__ = [
     "JoinedIndexes",
     "ModelError",
     "NearDuplicate",
+    "NotReread",
     "Observer",
     "PictureError",
     "PicturesOnlyError",
@@ -165,7 +166,7 @@ _MODULES = {
     **dict.fromkeys(("open_index", "open_reranker", "repair_index"), "library.opening"),
     **dict.fromkeys(("FilterOptions", "SearchOptions", "UpdateOptions", "search_request"), "library.options"),
     **dict.fromkeys(("EmbedderSpec", "Fingerprint", "RawDocument"), "model"),
-    **dict.fromkeys(("Hit", "NearDuplicate", "Results"), "search.results"),
+    **dict.fromkeys(("Hit", "NearDuplicate", "NotReread", "Results"), "search.results"),
     **dict.fromkeys(("DuplicateMember", "Duplicates"), "search.duplicates"),
     "Filters": "search.filters",
     "SearchRequest": "search.request",

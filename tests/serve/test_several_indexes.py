@@ -105,3 +105,37 @@ def test_read_verify_and_duplicates_take_several_indexes(vsearch: Vsearch, root:
     assert {each["path"] for each in found} == {"today.txt"}
     assert "home/today.txt:1" in vsearch("verify", *BOTH, "-", cwd=root, stdin=text).out
     assert vsearch("duplicates", *BOTH, cwd=root).status == 1
+
+
+def test_an_agent_asks_several_indexes(vsearch: Vsearch, root: Path) -> None:
+    pytest.importorskip("mcp")
+    from mcp_client import raw_server
+
+    pump, oven = root / "plant" / "today.txt", root / "home" / "today.txt"
+    with raw_server(vsearch, root, *BOTH) as server:
+        server.initialize()
+        found = server.call("search", query="hot oven or relief valve", mode="keyword")
+        (text,), hits = (each["text"] for each in found["content"]), found["structuredContent"]["hits"]
+        places = {(hit["path"], hit["index"]) for hit in hits}
+        assert {("today.txt", index_of(root, "plant")), ("today.txt", index_of(root, "home"))} <= places
+        assert f"{pump}:1-1" in text and f"{oven}:1-1" in text
+        read = server.call("read", path=str(oven))
+        assert read["content"][0]["text"].startswith(f"{oven} | lines 1-1 of 1\nThe oven is hot")
+        assert read["structuredContent"]["index"] == index_of(root, "home")
+        status = server.call("status")
+        assert [each["index"] for each in status["structuredContent"]["indexes"]] == [
+            index_of(root, "plant"),
+            index_of(root, "home"),
+        ]
+        assert f"{index_of(root, 'home')}: " in status["content"][0]["text"]
+    with raw_server(vsearch, root / "home", "--everywhere") as server:  # no other index is set: the one alone
+        server.initialize()
+        (first, *_) = server.call("search", query="oven", mode="keyword")["structuredContent"]["hits"]
+        assert first["path"] == "today.txt" and "index" not in first
+
+
+def test_an_agent_is_told_of_all_indexes(vsearch: Vsearch, root: Path) -> None:
+    shown = vsearch("mcp", "--install", "claude", "--print", *BOTH, "--everywhere", cwd=root)
+    (entry,) = json.loads(shown.out)["mcpServers"].values()
+    indexes = ["--index", index_of(root, "plant"), "--index", index_of(root, "home")]
+    assert entry["args"][entry["args"].index("mcp") :] == ["mcp", *indexes, "--everywhere"]

@@ -1,6 +1,6 @@
 """The class `Index`: each method of it does what one command does."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -120,6 +120,12 @@ class Index(Searching["Snapshot"]):
             yield
         finally:
             self._readers.renew()
+
+    def _reread(self, index: str | None, paths: Sequence[str], deadline: float) -> "Mapping[str, str]":
+        from vsearch_core.library.freshness import reread_until
+
+        with self._changing():
+            return reread_until(deadline, self.path, paths, self._embedders.open_for)
 
     def _opener(self, *, share_vectors: bool = False) -> "OpenEmbedder":
         """Return a function that opens embedders for an update. With `share_vectors`, it uses the shared cache."""

@@ -1,6 +1,6 @@
 """Several indexes that are searched as one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -83,6 +83,18 @@ class JoinedIndexes(Searching["JoinedSnapshot"]):
                 reason = f"another embedder made its vectors than those of {self.paths[0]}"
                 raise IndexMismatchError(", ".join(reader.snapshot.keyword_only), reason, "embedders-differ")
         return super().duplicates(threshold, **options)
+
+    def _reread(self, index: str | None, paths: Sequence[str], deadline: float) -> "Mapping[str, str]":
+        from vsearch_core.library.freshness import reread_until
+
+        with self._readers.lend() as reader:
+            keyword_only = reader.snapshot.keyword_only
+        if index is None or index in keyword_only:
+            return dict.fromkeys(paths, "another embedder made the vectors of its index")
+        try:
+            return reread_until(deadline, Path(index), paths, self._embedders.open_for)
+        finally:
+            self._readers.renew()
 
     def _finder(self, reader: "IndexReader[JoinedSnapshot]") -> "FileFinder":
         from vsearch_core.index.sources import documents_folder

@@ -103,6 +103,8 @@ class SearchOptions(FilterOptions, total=False):
         exact: Compare the query with every vector, instead of searching a graph or inverted lists.
         ef_search: The number of candidates that a graph search keeps; more make it slower and more accurate.
         nprobe: The number of inverted lists to search; more make it slower and more accurate.
+        fresh: Seconds in which files of hits that have changed, or are gone, are brought up to date in the index before
+            the search is repeated. `Results.not_reread` has those for which this wasn't possible.
     """
 
     k: int
@@ -125,6 +127,7 @@ class SearchOptions(FilterOptions, total=False):
     exact: bool
     ef_search: int | None
     nprobe: int | None
+    fresh: float | None
 
 
 def search_request(text: str, **options: Unpack[SearchOptions]) -> "SearchRequest":

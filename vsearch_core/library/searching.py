@@ -1,6 +1,6 @@
 """The methods of `Index` that search, which several indexes that are searched as one have, too."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -99,8 +99,20 @@ class Searching(Generic[S]):
         if options and not isinstance(query, str):
             raise ArgumentError(", ".join(options), "can't be combined with a SearchRequest", "conflicting-arguments")
         request = search_request(query, **options) if isinstance(query, str) else query
-        with self._readers.lend() as reader:
-            return self._search(reader, self._with_examples(reader, request), snippets=snippets)
+
+        def search_newest() -> "Results":
+            with self._readers.lend() as reader:
+                return self._search(reader, self._with_examples(reader, request), snippets=snippets)
+
+        if request.fresh is None:
+            return search_newest()
+        from vsearch_core.library.freshness import search_fresh
+
+        return search_fresh(search_newest, self._reread, request.fresh)
+
+    def _reread(self, index: str | None, paths: "Sequence[str]", deadline: float) -> "Mapping[str, str]":
+        """Bring files of an index up to date; see `freshness.search_fresh`."""
+        raise NotImplementedError
 
     def search_many(
         self, queries: "Iterable[str | SearchRequest]", **options: Unpack[SearchOptions]
@@ -108,7 +120,7 @@ class Searching(Generic[S]):
         """Search for several queries, and yield the results of each, all from the same generation.
 
         `options` apply to the queries that are text, not to those that are a `SearchRequest`. Examples in the options
-        are read once. Raises the same errors as `search`.
+        are read once. Raises the same errors as `search`, and ArgumentError for the option `fresh`.
         """
         with self._readers.lend() as reader:
             template = None
@@ -119,6 +131,8 @@ class Searching(Generic[S]):
                     request = replace(template, text=query)
                 else:
                     request = self._with_examples(reader, query)
+                if request.fresh is not None:
+                    raise ArgumentError("fresh", "all results are to be from the same generation")
                 yield self._search(reader, request)
 
     def similar(self, place: str, *, snippets: bool = False, **options: Unpack[SearchOptions]) -> "Results":

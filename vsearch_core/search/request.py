@@ -30,7 +30,8 @@ class SearchRequest:
     the number of chunks to add before and after each hit. With `max_tokens`, hits are shortened to fit into that many
     tokens. With `rerank`, scores are those of the reranker, which may take `rerank_budget` seconds. `exact` compares
     every vector. `ef_search` is the number of candidates of graph searches, and `nprobe` the number of inverted lists
-    to search; if one is set, graphs and lists are searched from the first query on.
+    to search; if one is set, graphs and lists are searched from the first query on. `fresh` is the number of seconds in
+    which changed files of hits are read again, before the search is repeated.
     """
 
     text: str
@@ -56,6 +57,7 @@ class SearchRequest:
     ef_search: int | None = None
     nprobe: int | None = None
     offset: int = 0
+    fresh: float | None = None
 
     def __post_init__(self) -> None:
         """Raise InputError or ArgumentError for a value that can't be used."""
@@ -115,8 +117,9 @@ class SearchRequest:
             if value is not None and not (least <= value and (most is None or value <= most)):
                 limits = f"at least {least}" if most is None else f"between {least} and {most}"
                 raise ArgumentError(name, f"{value} is not {limits}")
-        if self.rerank_budget is not None and not (isfinite(self.rerank_budget) and self.rerank_budget > 0):
-            raise ArgumentError("rerank_budget", f"must be a number of seconds above 0, not {self.rerank_budget}")
+        for name, seconds in (("rerank_budget", self.rerank_budget), ("fresh", self.fresh)):
+            if seconds is not None and not (isfinite(seconds) and seconds > 0):
+                raise ArgumentError(name, f"must be a number of seconds above 0, not {seconds}")
         if self.min_score is not None and not isfinite(self.min_score):
             raise ArgumentError("min_score", f"must be a finite number, not {self.min_score}")
 

@@ -44,6 +44,15 @@ class HitBox:
 
 
 @dataclass(frozen=True, slots=True)
+class NotReread:
+    """A changed file of hits that wasn't read again, and the reason. `index` is as in `Hit`."""
+
+    path: str
+    reason: str
+    index: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk that answers the query.
 
@@ -122,7 +131,8 @@ class Results:
     confidence is known. `keyword_only` are the indexes, among several, of which only keywords were searched, because
     another embedder made their vectors. `reranking` tells how many candidates the reranker scored, or is None without
     one. `skipped` is the number of better hits that the request's offset left out. `more` is True if further hits
-    follow; it doesn't consider if they would fit into the request's tokens.
+    follow; it doesn't consider if they would fit into the request's tokens. `not_reread` are changed files of hits that
+    the request wanted fresh, and that could not be read again.
     """
 
     query: str
@@ -147,3 +157,4 @@ class Results:
     list_kinds: tuple[str, ...] = ()
     skipped: int = 0
     more: bool = False
+    not_reread: tuple[NotReread, ...] = ()

@@ -28,6 +28,8 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
     }
     if results.keyword_only:
         value["keyword_only"] = list(results.keyword_only)
+    if results.not_reread:
+        value["not_reread"] = [_without_single_index(asdict(each)) for each in results.not_reread]
     if explain:
         value["explain"] = _explanation(results)
     return value
@@ -37,8 +39,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     """Return a hit as a dict for JSON, with rounded scores."""
     values = asdict(hit)
     for located in (values, *values["alike"]):
-        if located["index"] is None:  # one index was searched
-            del located["index"]
+        _without_single_index(located)
     if hit.box is None:  # not recognised in a picture
         del values["box"]
     values["sections"] = [{"start_char": each.start_char, "heading": each.heading} for each in hit.sections]
@@ -46,6 +47,13 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     values["scores"] = {name: None if score is None else round(score, DIGITS) for name, score in hit.scores.items()}
     values["confidence"] = None if hit.confidence is None else round(hit.confidence, DIGITS)
     return values
+
+
+def _without_single_index(located: dict[str, Any]) -> dict[str, Any]:
+    """Delete the key "index" of a location if one index was searched. Return the dict."""
+    if located["index"] is None:
+        del located["index"]
+    return located
 
 
 def error_json(query: str, message: str) -> dict[str, Any]:

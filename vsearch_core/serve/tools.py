@@ -6,6 +6,7 @@ none of it. Documents may come from anybody, so characters that control a termin
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vsearch_core.printable import one_line, printable
@@ -103,11 +104,20 @@ def _hits_answer(results: "Results", *, has_min_confidence: bool = False) -> Too
     for number, hit in enumerate(results.hits):
         snippet = results.snippets[number] if results.snippets else None
         parts.append(f"{_headline(hit, snippet)}\n{_text(hit, snippet)}")
+    parts += [
+        f"{one_line(index)} was searched by keywords only: another model made its vectors."
+        for index in results.keyword_only
+    ]
     if results.more:
         parts.append(f"More hits follow at offset {results.skipped + len(results.hits)}.")
     hits = [_locator(hit) for hit in results.hits]
     counts = {"generation": results.generation, "answered": results.answered, "more": results.more}
     return ToolAnswer("\n\n".join(parts), {**counts, "hits": hits})
+
+
+def _readable_path(path: str, index: str | None) -> str:
+    """Return the path of a document as the tool `read` takes it: absolute if several indexes are searched."""
+    return path if index is None else str(Path(index).parent / path)
 
 
 def _headline(hit: "Hit", snippet: "Snippet | None") -> str:
@@ -116,7 +126,8 @@ def _headline(hit: "Hit", snippet: "Snippet | None") -> str:
 
     heading = hit.heading if snippet is None else hit.as_chunk().heading_at(snippet.start)
     member, heading = split_member(hit.path, heading)
-    path = f"{hit.path}!{member}" if member else hit.path
+    path = _readable_path(hit.path, hit.index)
+    path = f"{path}!{member}" if member else path
     place = f"{path}  {hit.place}" if hit.place and not member else f"{path}:{hit.start_line}-{hit.end_line}"
     notes = [
         heading or hit.title,
@@ -139,8 +150,16 @@ def _locator(hit: "Hit") -> dict[str, Any]:
     names = ("rank", "path", "chunk", "start_line", "end_line", "start_char", "end_char", "page", "stale", "newer")
     value = {name: getattr(hit, name) for name in names}
     value["confidence"] = None if hit.confidence is None else round(hit.confidence, 3)
-    value["alike"] = [{name: getattr(each, name) for name in ("path", "start_line", "end_line")} for each in hit.alike]
-    return value
+    value["alike"] = [
+        {"path": each.path, "start_line": each.start_line, "end_line": each.end_line} | _index_named(each.index)
+        for each in hit.alike
+    ]
+    return value | _index_named(hit.index)
+
+
+def _index_named(index: str | None) -> dict[str, str]:
+    """Return the locator of a place's index: none if one index is searched."""
+    return {} if index is None else {"index": index}
 
 
 def _read(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> ToolAnswer:
@@ -158,11 +177,23 @@ def _read(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> T
         rest = rest or "\n\n[cut off here; ask for more max_tokens]"
     texts = {"text", "before", "after", "heading"}
     locators = {name: value for name, value in asdict(found).items() if name not in texts}
-    return ToolAnswer(f"{one_line(f'{found.path} | {place}{heading}')}\n{text}{rest}", locators)
+    if found.index is None:
+        del locators["index"]
+    path = _readable_path(found.path, found.index)
+    return ToolAnswer(f"{one_line(f'{path} | {place}{heading}')}\n{text}{rest}", locators)
 
 
 def _status(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> ToolAnswer:
-    found = open_index().status()
+    statuses = open_index().statuses()
+    if len(statuses) == 1:
+        return _described(statuses[0])
+    each = [_described(status) for status in statuses]
+    text = "\n".join(f"{one_line(str(one.locators['index']))}: {one.text}" for one in each)
+    return ToolAnswer(text, {"indexes": [one.locators for one in each]})
+
+
+def _described(found: Any) -> ToolAnswer:
+    """Return the status of one index as text and values."""
     pending = f"; {found.pending_files} files are not indexed yet" if found.pending_files else ""
     text = (
         f"{found.files} files in {found.chunks} chunks, last updated {found.last_commit or 'never'}{pending}."

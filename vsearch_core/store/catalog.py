@@ -391,6 +391,11 @@ class Catalog:
         ).fetchone()
         return live, staged, self.count_unembedded()
 
+    def last_chunk(self) -> int:
+        """Return the highest id of a chunk; later chunks get higher ones. Return 0 if there is none."""
+        (found,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
+        return int(found)
+
     # Staged vectors
 
     def count_unembedded(self) -> int:

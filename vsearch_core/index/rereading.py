@@ -1,0 +1,148 @@
+"""Read single files of an index again, and commit their new text, without looking for other changes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from os.path import realpath
+from pathlib import Path
+
+from vsearch_core.embed.base import Embedder
+from vsearch_core.errors import InputError
+from vsearch_core.index.commit import Removals, commit_staged
+from vsearch_core.index.named_sources import refuse_unnamed_sources
+from vsearch_core.index.progress import Observer
+from vsearch_core.index.settings import IndexSettings
+from vsearch_core.index.sources import FoundFile, Plan, Source, catalog_sources, documents_folder, is_within
+from vsearch_core.index.staging import Stager, embed_block
+from vsearch_core.store.catalog import Catalog, FileRecord
+from vsearch_core.store.io_errors import storage_errors
+from vsearch_core.store.lock import writer_lock
+from vsearch_core.text.chunk import ChunkOptions
+from vsearch_core.text.discover import DiscoverOptions, SourceFile, discover
+from vsearch_core.text.extract.options import DEFAULTS
+
+OpenFor = Callable[[IndexSettings], Embedder]
+
+NO_TIME = "the time was over"
+
+
+@dataclass(slots=True)
+class _Files:
+    """The files to read, those to remove, and the reasons why others can't be read, by stored path."""
+
+    changed: list[FoundFile] = field(default_factory=list)
+    removed: list[FileRecord] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def reread_files(
+    index: Path, paths: Sequence[str], open_for: OpenFor, observer: Observer, seconds: float
+) -> dict[str, str]:
+    """Bring the files at the stored paths up to date in the index, as an update does; remove those that are gone.
+
+    No segments are merged. If the observer stops the run, files whose chunks all have vectors are committed, and the
+    next update continues with the others.
+
+    Args:
+        index: The index folder.
+        paths: The paths of live files, as the index stores them.
+        open_for: Opens the embedder of an index with these settings. It is called if a text must be embedded.
+        observer: Its `should_stop` is called between small steps.
+        seconds: How long to wait for another writer to end.
+
+    Returns:
+        The reasons for those files that are still as they were, by stored path.
+
+    Raises:
+        IndexLockedError: Another writer is at work.
+        StorageError: The index can't be written.
+        IndexMismatchError: The embedder is not the one that made the index's vectors.
+        ModelError: The embedder fails.
+    """
+    with storage_errors(index), writer_lock(index, seconds), closing(Catalog.open_to_write(index)) as catalog:
+        settings = IndexSettings.from_catalog(catalog)
+        live = catalog.files(live=True)
+        files = _find(index, catalog, [path for path in paths if path in live], live)
+        before = catalog.last_chunk()
+        reasons = files.reasons
+        reporting = replace(observer, file_failed=reasons.__setitem__, file_kept=reasons.__setitem__)
+        sizes = ChunkOptions(settings.chunk_words, settings.overlap_words)
+        plan = _plan(files, catalog.files(live=False))
+        with closing(Stager(catalog, plan, live, sizes, reporting, DEFAULTS)) as stager:
+            stager.stage_all()
+            _embed(catalog, lambda: open_for(settings), before, observer)
+        removals = Removals([*files.removed, *stager.result.removed])
+        is_complete = not observer.should_stop()
+        commit_staged(catalog, removals, last=is_complete)
+        if not is_complete:
+            after = catalog.files(live=True)
+            unchanged = [path for path in paths if path in after and path in live and after[path] == live[path]]
+            reasons.update({path: NO_TIME for path in unchanged if path not in reasons})
+        return reasons
+
+
+def _embed(catalog: Catalog, embedder: Callable[[], Embedder], after: int, observer: Observer) -> None:
+    """Embed the staged chunks whose ids are above `after`. Others are left from an update that was stopped."""
+    while not observer.should_stop():
+        block = embed_block(catalog, embedder, after, observer, lambda _: None)
+        if block is None:
+            return
+        after = block.last
+
+
+def _find(index: Path, catalog: Catalog, paths: Sequence[str], live: Mapping[str, FileRecord]) -> _Files:
+    """Look for the files on disk. One may be read if an update without paths would read it."""
+    sources = [source for source in catalog_sources(index.parent, catalog) if source.options is not None]
+    files = _Files()
+    for stored in paths:
+        path = index.parent / stored
+        around = [source for source in sources if is_within(str(path), [str(source.path)])]
+        if not around:
+            files.reasons[stored] = "is in none of the folders that the index is made from"
+            continue
+        source = max(around, key=lambda each: len(each.path.parts))
+        try:
+            refuse_unnamed_sources(index, [source], ())
+            _look(index, stored, path, source, live, files)
+        except InputError as error:
+            files.reasons[stored] = error.reason
+    return files
+
+
+def _look(index: Path, stored: str, path: Path, source: Source, live: Mapping[str, FileRecord], files: _Files) -> None:
+    """Add a file to those to read or, as an update would, to those to remove; or the reason why it is neither."""
+    found = _found_file(path, source)
+    if found is not None:
+        files.changed.append(FoundFile(stored, found))
+    elif is_within(str(path), [str(documents_folder(index))]):
+        files.reasons[stored] = "its file is gone, but the index keeps its text"
+    elif source.path.exists() or (source.path == path and path.parent.exists()):
+        files.removed.append(live[stored])
+    else:
+        files.reasons[stored] = f"the folder {source.path} is not there"
+
+
+def _found_file(path: Path, source: Source) -> SourceFile | None:
+    """Return the file if an update could read it: no folder or device, no link out of the source, and not too large."""
+    assert source.options is not None
+    if not path.is_file() or not is_within(realpath(path), [realpath(source.path)]):
+        return None
+    # A file that is named is found whatever the patterns are; its source's have let it into the index.
+    found = list(discover([path], DiscoverOptions(max_file_size=source.options.max_file_size)))
+    return next((each for each in found if isinstance(each, SourceFile)), None)
+
+
+def _plan(files: _Files, staged: Mapping[str, FileRecord]) -> Plan:
+    """Return the plan of an update that knows of no other files."""
+    return Plan(
+        changed=tuple(files.changed),
+        still_skipped=(),
+        unchanged=0,
+        removed=tuple(files.removed),
+        stale=tuple(staged[each.path] for each in files.removed if each.path in staged),
+        no_longer_skipped=(),
+        skipped=(),
+        unreadable=(),
+        newly_skipped=(),
+        incomplete={},
+    )
