@@ -61,6 +61,8 @@ PHRASES: Mapping[tuple[str, str], str] = {
     ("target", "stdout"): "when the archive is written to stdout",
     ("tuning", "reset"): "with --reset",
     ("scope", "user"): "with --user",
+    **dict.fromkeys((("change", change) for change in ("none", "untag", "roll_back", "prune")), "without --tag"),
+    ("source", "store"): "with --follow",
 }
 
 _MODEL = when("mode", "hybrid", "vector", "examples")  # vectors are compared
@@ -118,8 +120,9 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
     "verify": dict.fromkeys(("as_json", "color", "index_dir", "everywhere"), ALWAYS),
     "serve": {
         **dict.fromkeys(
-            ("host", "port", "allow_host", "open_page", "token", "quiet", "yes", "index_dir", "everywhere"), ALWAYS
+            ("host", "port", "allow_host", "open_page", "token", "quiet", "yes", "index_dir", "follow"), ALWAYS
         ),
+        "everywhere": when("source", "index"),
         "base_url": _REMOTE,
     },
     "mcp": dict.fromkeys(("install", "only_print", "allow_index", "index_dir", "everywhere"), ALWAYS),
@@ -133,6 +136,12 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
     "repair": dict.fromkeys(("re_embed", "yes", "as_json", "index_dir"), ALWAYS),
     "export": dict.fromkeys(("index_dir", "as_json"), ALWAYS) | {"force": when("target", "file")},
     "import": dict.fromkeys(("index_dir", "replace", "as_json"), ALWAYS),
+    "push": dict.fromkeys(("index_dir", "force", "as_json"), ALWAYS),
+    "pull": dict.fromkeys(("snapshot", "index_dir", "replace", "as_json"), ALWAYS),
+    "snapshots": {
+        **dict.fromkeys(("tag", "untag", "roll_back", "prune", "as_json"), ALWAYS),
+        "snapshot": when("change", "tag"),
+    },
     "eval": {
         "known_items": ALWAYS,
         "save": when("queries", "generated"),

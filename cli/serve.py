@@ -3,7 +3,8 @@
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,18 +12,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vsearch_core.errors import ArgumentError, InputError, StorageError
+from vsearch_core.config import INDEX_DIR
+from vsearch_core.errors import ArgumentError, InputError, SnapshotError, StorageError
 
 from . import consent, locate
 from .advice import describe
+from .environment import cache_dir
 from .interrupts import INTERRUPT
 from .opening import interruptible, open_indexes, refuse_idle_address
-from .output import say
+from .option_rules import refuse_idle_options
+from .output import complain, say
 from .warm import start_if_wanted
 
 if TYPE_CHECKING:
+    from vsearch_core.library.snapshots import SnapshotFollower
     from vsearch_core.serve.security import App
 
+FOLLOW_HELP = (
+    "Answer from the current snapshot of this store, and follow it. --index is the folder of the copy."
+    "  [default: a folder in the cache]"
+)
 TOKEN_FILE = "serve-token"
 TOKEN_BYTES = 32  # of randomness in a new token
 MAX_TOKEN_FILE = 1000  # bytes
@@ -46,11 +55,13 @@ def serve(
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
+    follow: Annotated[str | None, typer.Option(metavar="URL", help=FOLLOW_HELP)] = None,
 ) -> int:
     """Answer searches on a web page and over HTTP, as docs/http.md describes, until Ctrl-C.
 
     The model stays loaded, and new commits of the index are seen within a second. Nothing is changed or read but the
-    index. Exit status: 0 ended by Ctrl-C or SIGTERM, 2 error.
+    index. With --follow, the index is a copy of a store's current snapshot, and a new one is seen within seconds. Exit
+    status: 0 ended by Ctrl-C or SIGTERM, 2 error.
     """
     from vsearch_core import __version__, search_request
 
@@ -58,7 +69,13 @@ def serve(
         raise ArgumentError(
             "serve", "the packages starlette and uvicorn aren't installed", "package-missing", extra="serve"
         )
-    folders = locate.indexes_to_read(index_dir or (), everywhere=everywhere)
+    refuse_idle_options("serve", source="index" if follow is None else "store")
+    follower = None
+    if follow is None:
+        folders = locate.indexes_to_read(index_dir or (), everywhere=everywhere)
+    else:
+        folders = [_followed_index(follow, index_dir or ())]
+        follower = _follower(follow, folders[0])
     refuse_idle_address("serve", folders[0], base_url)
     is_local = _is_loopback(host)
     if not is_local and _is_any_address(host) and not allow_host:
@@ -68,9 +85,12 @@ def serve(
         interruptible() as observer,
         open_indexes(folders, yes=yes, base_url=base_url, report=say, observer=observer, read_examples=False) as index,
         _listening(host, port) as listener,
+        closing(follower) if follower is not None else nullcontext(),
     ):
         start_if_wanted(folders[0])
         index.prepare(search_request("ready"))  # asks for consent, and loads the model, before the first request
+        if follower is not None:
+            follower.start()
         bound = int(listener.getsockname()[1])
         app, end = _app(
             index, __version__, _hosts(host, bound, allow_host or ()), secret, log=_no_log if quiet else say
@@ -87,6 +107,43 @@ def serve(
         _run(app, listener)
         end()
     return 0
+
+
+def _followed_index(url: str, given: Sequence[Path]) -> Path:
+    """Return the folder of the copy of a store's snapshot: the given one, or one in the cache folder."""
+    from hashlib import sha256
+
+    from vsearch_core.config import default_cache_dir
+    from vsearch_core.own_files import make_own_folders
+
+    if len(given) > 1:
+        raise InputError("--index", "is given twice; with --follow, name one folder for the copy")
+    if given:
+        return locate.index_to_write(given[0])
+    folder = (cache_dir() or default_cache_dir()) / "followed" / sha256(url.encode()).hexdigest()[:32]
+    try:
+        make_own_folders(folder, 0o700)
+    except OSError as error:
+        raise StorageError(str(error.filename or folder), (error.strerror or str(error)).lower()) from None
+    return folder / INDEX_DIR
+
+
+def _follower(url: str, folder: Path) -> "SnapshotFollower":
+    """Bring the copy of a store's snapshot up to date, and return its follower. It is not started yet.
+
+    A store that can't be used now is only a warning if there is a copy of an earlier time.
+    """
+    from vsearch_core.library.snapshots import SnapshotFollower
+    from vsearch_core.store.tables import CATALOG_FILE
+
+    follower = SnapshotFollower(url, folder, complain)
+    try:
+        follower.pull()
+    except SnapshotError as error:
+        if not (folder / CATALOG_FILE).exists():
+            raise
+        complain(f"{describe(error)}; the copy in {folder} is answered from")
+    return follower
 
 
 def _app(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         PicturesOnlyError,
         ProviderError,
         SecretFileError,
+        SnapshotError,
         SourceArchiveError,
         StorageError,
         VsearchError,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
     from vsearch_core.index.progress import Observer, Progress, StoppedError
+    from vsearch_core.index.pull import PullSummary
+    from vsearch_core.index.push import PushSummary
     from vsearch_core.index.re_embedding import ReEmbedSummary
     from vsearch_core.index.removal import RemovalSummary
     from vsearch_core.index.repair import RepairSummary
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from vsearch_core.library.joined import JoinedIndexes
     from vsearch_core.library.opening import open_index, open_reranker, repair_index
     from vsearch_core.library.options import FilterOptions, SearchOptions, UpdateOptions, search_request
+    from vsearch_core.library.snapshots import Snapshots, pull_index
     from vsearch_core.model import EmbedderSpec, Fingerprint, RawDocument
     from vsearch_core.search.duplicates import DuplicateMember, Duplicates
     from vsearch_core.search.filters import Filters
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.tuned import TunedFusion
     from vsearch_core.search.verify import Claim, FoundText, Verification
+    from vsearch_core.store.snapshot_history import SnapshotHistory, StoredSnapshot
     from vsearch_core.store.states import FileState
 
     __version__: str
@@ -110,6 +115,8 @@ __all__ = [
     "PicturesOnlyError",
     "Progress",
     "ProviderError",
+    "PullSummary",
+    "PushSummary",
     "QuoteChange",
     "RawDocument",
     "ReEmbedSummary",
@@ -119,10 +126,14 @@ __all__ = [
     "SearchOptions",
     "SearchRequest",
     "SecretFileError",
+    "SnapshotError",
+    "SnapshotHistory",
+    "Snapshots",
     "SourceArchiveError",
     "Status",
     "StoppedError",
     "StorageError",
+    "StoredSnapshot",
     "StoredText",
     "TransferSummary",
     "TunedFusion",
@@ -138,6 +149,7 @@ __all__ = [
     "import_index",
     "open_index",
     "open_reranker",
+    "pull_index",
     "repair_index",
     "search_request",
 ]
@@ -153,6 +165,8 @@ _MODULES = {
     "CompactionSummary": "index.compaction",
     "Forecast": "index.forecast",
     **dict.fromkeys(("Observer", "Progress", "StoppedError"), "index.progress"),
+    "PullSummary": "index.pull",
+    "PushSummary": "index.push",
     "ReEmbedSummary": "index.re_embedding",
     "RemovalSummary": "index.removal",
     "RepairSummary": "index.repair",
@@ -164,6 +178,7 @@ _MODULES = {
     **dict.fromkeys(("Index", "Tuning"), "library.index"),
     "JoinedIndexes": "library.joined",
     **dict.fromkeys(("open_index", "open_reranker", "repair_index"), "library.opening"),
+    **dict.fromkeys(("Snapshots", "pull_index"), "library.snapshots"),
     **dict.fromkeys(("FilterOptions", "SearchOptions", "UpdateOptions", "search_request"), "library.options"),
     **dict.fromkeys(("EmbedderSpec", "Fingerprint", "RawDocument"), "model"),
     **dict.fromkeys(("Hit", "NearDuplicate", "NotReread", "Results"), "search.results"),
@@ -174,6 +189,7 @@ _MODULES = {
     "TunedFusion": "search.tuned",
     "QuoteChange": "search.quote_text",
     **dict.fromkeys(("Claim", "FoundText", "Verification"), "search.verify"),
+    **dict.fromkeys(("SnapshotHistory", "StoredSnapshot"), "store.snapshot_history"),
     "FileState": "store.states",
 }
 

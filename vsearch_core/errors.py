@@ -181,3 +181,9 @@ class ArchiveError(IndexStateError):
     """A file is not an archive of an index, or the archive is damaged."""
 
     code = "archive-damaged"
+
+
+class SnapshotError(IndexStateError):
+    """A store of snapshots refuses a request or can't be reached, or a snapshot in it is damaged or missing."""
+
+    code = "store-failed"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MEMORY = Path(":memory:")  # the name of a database without a file
 COPY_BYTES = 1 << 20  # bytes copied at a time
 _IS_LINK = "is a symbolic link, which is never followed here"
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV, errno.ENOSYS}
 _SIDE_FILES = ("-journal", "-wal", "-shm")  # of an SQLite file
 _HAS_DESCRIPTORS = hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")  # not on Windows
 
@@ -77,6 +78,23 @@ def copy_file(source: Path, target: Path, *, within: Path | None = None) -> Path
     with open_file(source, "rb", within=within) as reader, open_file(target, "xb", within=within) as writer:
         while block := reader.read(COPY_BYTES):
             writer.write(block)
+    return target
+
+
+def link_file(source: Path, target: Path, *, within: Path | None = None) -> Path:
+    """Give a file that is never changed a second name, and return it; on file systems without hard links, copy it.
+
+    Symbolic links are refused in both; `within` is as for `open_file`. Raises OSError.
+    """
+    for path in (source, target):
+        refuse_links(path, within=within)
+    refuse_special(source)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        return copy_file(source, target, within=within)
     return target
 
 

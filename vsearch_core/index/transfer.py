@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from vsearch_core.errors import (
     IndexVersionError,
     InputError,
     StorageError,
+    VsearchError,
 )
 from vsearch_core.index.check import check_index
 from vsearch_core.index.commit import require_free_space
@@ -65,7 +66,7 @@ def export_index(index: Path, scratch: Path, write: Write) -> TransferSummary:
     """
     started = time.perf_counter()
     with storage_errors(index):
-        catalog, segments = open_generation(index, _segment)
+        catalog, segments = open_generation(index, open_unverified)
     records = [record for record, _ in segments]
     with closing(catalog), storage_errors(scratch.parent):
         with Catalog.new(scratch) as copy:
@@ -74,8 +75,8 @@ def export_index(index: Path, scratch: Path, write: Write) -> TransferSummary:
             generation, (files, _, _) = catalog.generation, catalog.counts()
     # The catalog is closed by now: a slow `write` does not make the writers' log grow.
     with storage_errors(scratch.parent):
-        contents = Contents(generation, (_member_of_file(scratch / CATALOG_FILE), *_members(records)))
-        for piece in pack(contents, {CATALOG_FILE: read_blocks(scratch / CATALOG_FILE), **_segment_files(segments)}):
+        contents = Contents(generation, (member_of_file(scratch / CATALOG_FILE), *members_of(records)))
+        for piece in pack(contents, {CATALOG_FILE: read_blocks(scratch / CATALOG_FILE), **segment_files(segments)}):
             write(piece)
     return _summary(index, generation, files, contents, records, started)
 
@@ -98,24 +99,68 @@ def import_index(index: Path, name: str, read: Read, *, replace: bool = False) -
         make_folder(index)
         with writer_lock(index):
             _refuse_to_overwrite(index, replace=replace)
-            # The catalog is received, and then copied.
-            require_free_space(index, contents.bytes + contents.members[0].bytes, "the archive")
-            unpacked = (
-                index / SEGMENTS_DIR / uuid4().hex
-            )  # a folder that the next writer deletes if no catalog names it
-            try:
-                _unpack(index, unpacked, archive, contents)
-                return _swap_in(index, unpacked, name, contents, started)
-            finally:
-                _sweep(index)
+            receipt = Receipt(name, "the archive", ArchiveError, contents)
+            records = receive(index, receipt, lambda folder: _unpack(index, folder, archive, contents))
+    return records.summary(index, contents, started)
 
 
-def _segment(catalog: Catalog, record: SegmentRecord) -> tuple[SegmentRecord, Arrays]:
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Files of an index that are received from elsewhere, as an archive or a snapshot, to replace an index.
+
+    `name` and `what` ("the archive") name their source in errors. `error` is the type of errors about them, with the
+    code `damaged_code`. `contents` lists the files. `accept` is called with the received catalog, verified, before the
+    index is replaced. `settings` returns further settings for the index, given its new catalog. With `starts_lineage`,
+    the index counts as another one from then on.
+    """
+
+    name: str
+    what: str
+    error: type[VsearchError]
+    contents: Contents
+    damaged_code: str = "archive-damaged"
+    accept: Callable[[Catalog], None] = lambda _: None
+    settings: Callable[[Catalog], Mapping[str, str]] = lambda _: {}
+    starts_lineage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The generation of an index after files were received, and its numbers of files, chunks and segments."""
+
+    generation: int
+    files: int
+    records: Sequence[SegmentRecord]
+
+    def summary(self, index: Path, contents: Contents, started: float) -> TransferSummary:
+        """Return the summary of a transfer that began at the time `started` of `time.perf_counter`."""
+        return _summary(index, contents.generation, self.files, contents, self.records, started)
+
+
+def receive(index: Path, receipt: Receipt, unpack: Callable[[Path], None]) -> Received:
+    """Replace the content of an index by received files. The caller has the writer lock, and its folder exists.
+
+    `unpack` creates a folder and writes the files into it, durable. They are verified before one transaction replaces
+    the old content. Raises the errors of `import_index`.
+    """
+    contents = receipt.contents
+    # The catalog is received, and then copied.
+    require_free_space(index, contents.bytes + contents.members[0].bytes, receipt.what)
+    unpacked = index / SEGMENTS_DIR / uuid4().hex  # a folder that the next writer deletes if no catalog names it
+    try:
+        unpack(unpacked)
+        return _swap_in(index, unpacked, receipt)
+    finally:
+        _sweep(index)
+
+
+def open_unverified(catalog: Catalog, record: SegmentRecord) -> tuple[SegmentRecord, Arrays]:
     """Return the record and the arrays of a segment. `pack` verifies the arrays."""
     return record, open_segment(catalog.index, record.name, record.manifest, unverified=record.manifest)
 
 
-def _members(records: Iterable[SegmentRecord]) -> list[Member]:
+def members_of(records: Iterable[SegmentRecord]) -> list[Member]:
+    """Return the list's entries for the files of segments."""
     return [
         Member(_path(record.name, key), entry.bytes, entry.blake2b)
         for record in records
@@ -127,11 +172,13 @@ def _path(segment: str, key: str) -> str:
     return f"{SEGMENTS_DIR}/{segment}/{key}.npy"
 
 
-def _segment_files(segments: Iterable[tuple[SegmentRecord, Arrays]]) -> dict[str, Iterable[Data]]:
+def segment_files(segments: Iterable[tuple[SegmentRecord, Arrays]]) -> dict[str, Iterable[Data]]:
+    """Return the parts of the files of segments, by their names in the list."""
     return {_path(record.name, key): file_parts(array) for record, arrays in segments for key, array in arrays.items()}
 
 
-def _member_of_file(path: Path) -> Member:
+def member_of_file(path: Path) -> Member:
+    """Return the list's entry for a file."""
     return Member(path.name, path.stat().st_size, checksum(read_blocks(path)))
 
 
@@ -170,36 +217,37 @@ def _unpack(index: Path, folder: Path, archive: ArchiveReader, contents: Content
         sync_folder(each)
 
 
-def _swap_in(index: Path, unpacked: Path, name: str, contents: Contents, started: float) -> TransferSummary:
-    with _archive_errors(name):
-        received = Catalog.open_to_write(unpacked, label=Path(name))  # brings an older format up to date
+def _swap_in(index: Path, unpacked: Path, receipt: Receipt) -> Received:
+    with _received_errors(receipt):
+        received = Catalog.open_to_write(unpacked, label=Path(receipt.name))  # brings an older format up to date
     with closing(received):
-        with _archive_errors(name):
-            records = _verified_segments(unpacked, name, received, contents)
+        with _received_errors(receipt):
+            records = _verified_segments(unpacked, receipt, received)
+        receipt.accept(received)
         renamed = {record.name: _move_in(index, unpacked, record.name) for record in records}
         sync_folder(index / SEGMENTS_DIR)
         with _target(index) as target:
-            generation = max(contents.generation, target.generation + 1)  # readers see it grow, never shrink
+            generation = max(receipt.contents.generation, target.generation + 1)  # readers see it grow, never shrink
             former = target.settings().get(LINEAGE)
             replace_generation(target, received, renamed)
             target.put_setting("generation", str(generation))
-            if target.settings().get(LINEAGE) in {
-                None,
-                former,
-            }:  # the archive is a backup: since then, ids have got other meanings
-                start_lineage(target.connection)
+            for key, value in receipt.settings(target).items():
+                target.put_setting(key, value)
+            if receipt.starts_lineage or target.settings().get(LINEAGE) in {None, former}:
+                start_lineage(target.connection)  # an archive is a backup: since then, ids have got other meanings
         files, _, _ = received.counts()
-        return _summary(index, generation, files, contents, records, started)
+        return Received(generation, files, records)
 
 
-def _verified_segments(unpacked: Path, name: str, received: Catalog, contents: Contents) -> list[SegmentRecord]:
-    """Return the archive's segments. Raises IndexCorruptError if one is damaged or not in its list."""
+def _verified_segments(unpacked: Path, receipt: Receipt, received: Catalog) -> list[SegmentRecord]:
+    """Return the received segments. Raises IndexCorruptError if one is damaged or not in the list of contents."""
     for fault in check_index(unpacked, full=True).faults:
         inside = fault.thing.removeprefix(str(unpacked)).lstrip("/")
-        raise IndexCorruptError(name, f"{inside}: {fault.reason}" if inside else fault.reason, "archive-damaged")
+        raise IndexCorruptError(receipt.name, f"{inside}: {fault.reason}" if inside else fault.reason)
     records = received.segments()
-    if received.generation != contents.generation or contents.members[1:] != tuple(_members(records)):
-        raise IndexCorruptError(name, "its catalog and its list of contents name different files", "archive-damaged")
+    contents = receipt.contents
+    if received.generation != contents.generation or contents.members[1:] != tuple(members_of(records)):
+        raise IndexCorruptError(receipt.name, "its catalog and its list of contents name different files")
     return records
 
 
@@ -211,17 +259,19 @@ def _move_in(index: Path, unpacked: Path, segment: str) -> str:
 
 
 @contextmanager
-def _archive_errors(name: str) -> Iterator[None]:
-    """Convert errors about received files to errors about the archive."""
+def _received_errors(receipt: Receipt) -> Iterator[None]:
+    """Convert errors about received files to errors about their source."""
+    name = receipt.name
     try:
         with storage_errors(Path(name)):
             yield
     except (IndexMismatchError, IndexVersionError) as error:
         raise error.about(name) from error
     except IndexCorruptError as error:
-        raise ArchiveError(name, f"the archive is damaged: {error.reason}") from error
+        raise receipt.error(name, f"{receipt.what} is damaged: {error.reason}", receipt.damaged_code) from error
     except _UNREADABLE as error:
-        raise ArchiveError(name, "the archive is damaged: its catalog can't be understood") from error
+        reason = f"{receipt.what} is damaged: its catalog can't be understood"
+        raise receipt.error(name, reason, receipt.damaged_code) from error
 
 
 @contextmanager

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
     from vsearch_core.index.progress import Observer
+    from vsearch_core.index.push import PushSummary
     from vsearch_core.index.re_embedding import ReEmbedSummary
     from vsearch_core.index.removal import RemovalSummary
     from vsearch_core.index.settings import IndexOptions
@@ -457,3 +458,23 @@ class Index(Searching["Snapshot"]):
         if callable(target):
             return export_to_function(self.path, target)
         return export_to_file(self.path, absolute(target), replace=replace)
+
+    def push(self, url: str, *, force: bool = False) -> "PushSummary":
+        """Upload the current generation of the index to a store, as its current snapshot.
+
+        Only what the store lacks is uploaded. `pull_index` and other machines get the snapshot, and `Snapshots` lists
+        it. Earlier snapshots stay in the store until they are pruned.
+
+        Args:
+            url: The store: "s3://bucket/prefix", "gs://…", "az://…" or "file:///folder".
+            force: Also push an index that the store's current snapshot is not a part of: neither an earlier state of
+                this index, nor what it was pulled from.
+
+        Raises:
+            InputError: `url` is not a URL of a store.
+            SnapshotError: The store fails, can't replace objects conditionally, or another push was quicker; or its
+                current snapshot is not a part of this index, and `force` is false.
+        """
+        from vsearch_core.library.snapshots import push_to_store
+
+        return push_to_store(self.path, url, force=force)

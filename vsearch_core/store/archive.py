@@ -24,10 +24,10 @@ CONTENTS_FILE = "CONTENTS.json"
 LONGEST_CONTENTS = 1 << 22  # bytes: about 25,000 members; a forged list of that length takes 110 MB of memory
 LARGEST_MEMBER = 1 << 50  # bytes: a larger size is refused before anything is computed with it
 
-_LAST_GENERATION = 1 << 62  # higher than any real one
+LAST_GENERATION = 1 << 62  # higher than any real one
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
-_SEGMENT_FILE = re.compile(rf"{SEGMENTS_DIR}/[0-9a-f]{{32}}/[a-z0-9_]{{1,64}}\.npy")
+SEGMENT_FILE = re.compile(rf"{SEGMENTS_DIR}/[0-9a-f]{{32}}/[a-z0-9_]{{1,64}}\.npy")
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
 
 Read = Callable[[int], bytes]
@@ -152,12 +152,12 @@ def _from_json(listing: bytes) -> Contents:
     values = parse_json(listing)
     members = tuple(Member(**member) for member in values["members"])
     generation = values["generation"]
-    if type(generation) is not int or not 0 <= generation <= _LAST_GENERATION:
+    if type(generation) is not int or not 0 <= generation <= LAST_GENERATION:
         raise ValueError
     if not all(_is_plausible(member) for member in members):
         raise ValueError
     names = [member.name for member in members]
-    if names[:1] != [CATALOG_FILE] or not all(map(_SEGMENT_FILE.fullmatch, names[1:])) or len({*names}) < len(names):
+    if names[:1] != [CATALOG_FILE] or not all(map(SEGMENT_FILE.fullmatch, names[1:])) or len({*names}) < len(names):
         raise ValueError
     return Contents(generation, members)
 

@@ -79,6 +79,7 @@ def open_to_write(index: Path, catalog_format: CatalogFormat = FORMAT) -> sqlite
     connection = connect(index, "rw")
     try:
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # copies of the file must not have texts that were removed
         version = _version(index, connection)
         if version > catalog_format.version:
             reason = f"it has format {version}, this vsearch writes format {catalog_format.version}"
