@@ -72,7 +72,7 @@ ADVICE: Mapping[str, str] = {
     "not-a-regular-file": "name a file, or write the archive to a pipe with -",
     "file-exists": "name another file, or replace it with --force",
     # snapshots in a store
-    "store-url": "write it like s3://bucket/prefix, gs://bucket/prefix, az://account/container or file:///folder",
+    "store-url": "write it like s3://bucket/prefix, gs://bucket/prefix, az://account/container or file:folder",
     "store-url-with-secret": "leave them out, and set the variables of the environment that docs/scale.md names",
     "store-refused": "check the credentials in the environment, such as AWS_ACCESS_KEY_ID: docs/scale.md",
     "store-unreachable": "check the network, and the endpoint and region in the environment: docs/scale.md",
@@ -80,6 +80,7 @@ ADVICE: Mapping[str, str] = {
     "endpoint-unencrypted": "use https, or set AWS_ALLOW_HTTP=true if you trust the network",
     "no-preconditions": "choose another store, such as Amazon S3, Google Cloud Storage, Azure or SeaweedFS",
     "no-snapshots": "check the URL, or make one with `vsearch push`",
+    "pull-stopped": "run the command again",
     "no-such-snapshot": "see which there are with `vsearch snapshots`",
     "snapshot-damaged": "pull another snapshot with --snapshot, or push the index again from where it was made",
     "snapshot-version": "upgrade vsearch (`pip install -U vsearch`)",

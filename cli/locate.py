@@ -123,6 +123,16 @@ def file(given: str) -> Path:
     return absolute(expanded(given))
 
 
+def store_url(given: str) -> str:
+    """Return the URL of a store of snapshots; "file:FOLDER" becomes the URL of that folder, from the working folder."""
+    scheme, colon, path = given.partition(":")
+    if scheme != "file" or not colon or path.startswith("/"):
+        return given
+    if not path:
+        raise InputError(given, "names no folder; write file:FOLDER")
+    return file(path).as_uri()
+
+
 def expanded(given: str) -> Path:
     """Return the path with "~" or "~user" replaced with the home folder. Raises InputError for an unknown user."""
     try:

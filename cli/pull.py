@@ -31,6 +31,7 @@ def pull(
     """
     from vsearch_core import pull_index
 
+    url = locate.store_url(url)
     with stopped_cleanly():
         summary = pull_index(url, locate.index_to_write(index_dir), snapshot=snapshot, replace=replace)
     if as_json:

@@ -10,7 +10,7 @@ from . import locate
 from .opening import open_index
 from .output import emit, plural, size_text, to_json
 
-STORE_HELP = "The store: s3://BUCKET/PREFIX, gs://…, az://… or file:///FOLDER."
+STORE_HELP = "The store: s3://BUCKET/PREFIX, gs://…, az://… or file:FOLDER."
 
 
 def push(
@@ -26,6 +26,7 @@ def push(
     Only what the store lacks is sent. A snapshot contains the text of all documents. `vsearch pull` gets it, and
     `vsearch serve --follow` answers from it. The store's credentials come from the environment: docs/scale.md.
     """
+    url = locate.store_url(url)
     with open_index(locate.index_to_read(index_dir)) as index:
         summary = index.push(url, force=force)
     if as_json:

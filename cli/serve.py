@@ -74,6 +74,7 @@ def serve(
     if follow is None:
         folders = locate.indexes_to_read(index_dir or (), everywhere=everywhere)
     else:
+        follow = locate.store_url(follow)
         folders = [_followed_index(follow, index_dir or ())]
         follower = _follower(follow, folders[0])
     refuse_idle_address("serve", folders[0], base_url)

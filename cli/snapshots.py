@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import locate
 from .option_rules import refuse_idle_options
 from .output import emit, plural, say, size_text, to_json
 from .push import STORE_HELP
@@ -46,6 +47,7 @@ def snapshots(
     if len(given) > 1:
         raise ArgumentError(", ".join(given), "can't be used together", "conflicting-arguments")
     refuse_idle_options("snapshots", change=given[0] if given else "none")
+    url = locate.store_url(url)
     store = Snapshots(url)
     if tag is not None:
         store.tag(tag, snapshot)

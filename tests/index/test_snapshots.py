@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from support import WordEmbedder, make_index
 
-obstore = pytest.importorskip("obstore")
-
 from vsearch_core.errors import ArgumentError, IndexMismatchError, InputError, SnapshotError, VsearchError
 from vsearch_core.evaluate.tune import store_fusion
 from vsearch_core.index import push as push_module
@@ -24,7 +22,14 @@ from vsearch_core.index.push import PushSummary, push_index
 from vsearch_core.index.removal import remove_paths
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.index.snapshots import prune_snapshots, read_history, remove_tag, roll_back, swap_history, tag_snapshot
+from vsearch_core.index.snapshots import (
+    prune_snapshots,
+    read_history,
+    remove_tag,
+    roll_back,
+    swap_history,
+    tag_snapshot,
+)
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import query_embedding, search
 from vsearch_core.search.request import SearchRequest
@@ -33,6 +38,8 @@ from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.files import checksum
 from vsearch_core.store.object_store import ObjectStore
 from vsearch_core.store.snapshot_history import CURRENT, MANIFESTS, OBJECTS
+
+obstore = pytest.importorskip("obstore")
 
 Answers = list[tuple[str, str, float]]
 
@@ -243,7 +250,7 @@ def test_a_damaged_index_is_not_pushed(store: Store, root: Path) -> None:
 
 def forge(store: Store, edit: Callable[[dict[str, Any]], Any]) -> None:
     """Replace the manifest by an edited one, with right hashes."""
-    history, version = read_history(store.store)
+    history, _ = read_history(store.store)
     assert history is not None
     values = json.loads(store.get(f"{MANIFESTS}/{history.newest.manifest}"))
     edit(values)
@@ -327,7 +334,8 @@ def test_a_forged_list_costs_an_error(store: Store, root: Path, tmp_path: Path, 
     values = json.loads(store.get(CURRENT))
     LIST_EDITS[kind](values)
     _write_current(store, values)
-    for work in (lambda: store.pull(tmp_path / "copy"), lambda: store.push(root, force=True)):
+    works: list[Callable[[], object]] = [lambda: store.pull(tmp_path / "copy"), lambda: store.push(root, force=True)]
+    for work in works:
         with pytest.raises(SnapshotError) as caught:
             work()
         assert caught.value.code == ("snapshot-version" if kind == "a newer version" else "snapshot-damaged")
@@ -355,7 +363,7 @@ def test_of_16_racing_pushers_one_wins_and_no_generation_is_lost(
 ) -> None:
     roots = [make_project(tmp_path / f"project-{number}", embedder, 2) for number in range(16)]
     together = Barrier(len(roots), timeout=60)
-    real = push_module.swap_history
+    real = swap_history
 
     def wait_and_swap(*arguments: Any) -> None:
         together.wait()
@@ -401,9 +409,7 @@ def test_a_stale_list_is_not_swapped_in_although_an_equal_one_is_back(store: Sto
     assert caught.value.code == "snapshot-conflict"
 
 
-def test_a_swap_whose_answer_was_lost_counts_as_done(
-    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_swap_whose_answer_was_lost_counts_as_done(store: Store, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = obstore.put
 
     def put_twice(memory: Any, name: str, *arguments: Any, **options: Any) -> Any:
@@ -589,7 +595,7 @@ def test_a_prune_during_a_push_takes_nothing_from_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     roll_back(store.store, "1")
-    real = push_module.swap_history
+    real = swap_history
 
     def prune_first(*arguments: Any) -> None:
         monkeypatch.undo()
@@ -621,7 +627,11 @@ def test_a_full_list_drops_the_oldest_without_tags(
 
 
 def test_an_empty_store_says_so(store: Store, tmp_path: Path) -> None:
-    for work in (lambda: store.pull(tmp_path), lambda: roll_back(store.store, "1"), lambda: prune_snapshots(store.store, 1)):
+    for work in (
+        lambda: store.pull(tmp_path),
+        lambda: roll_back(store.store, "1"),
+        lambda: prune_snapshots(store.store, 1),
+    ):
         with pytest.raises(SnapshotError) as caught:
             work()
         assert caught.value.code == "no-snapshots"

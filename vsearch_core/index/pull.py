@@ -114,7 +114,7 @@ def pull_index(
 
 @dataclass(frozen=True, slots=True)
 class _LocalState:
-    """What an index says of itself. `pulled` is the hash of the snapshot that it still equals, or None."""
+    """The state of an index. `pulled` is the hash of the snapshot that it still equals, or None."""
 
     lineage: str
     generation: int
