@@ -134,7 +134,7 @@ class Received:
 
     def summary(self, index: Path, contents: Contents, started: float) -> TransferSummary:
         """Return the summary of a transfer that began at the time `started` of `time.perf_counter`."""
-        return _summary(index, contents.generation, self.files, contents, self.records, started)
+        return _summary(index, self.generation, self.files, contents, self.records, started)
 
 
 def receive(index: Path, receipt: Receipt, unpack: Callable[[Path], None]) -> Received:
