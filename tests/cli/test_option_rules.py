@@ -48,6 +48,11 @@ SITUATIONS: Mapping[tuple[str, str, str], tuple[str, ...]] = {
     ("eval", "fusion", "rrf"): ("judged.jsonl", "--fusion", "rrf"),
     ("tune", "tuning", "reset"): ("--reset",),
     ("config", "scope", "user"): ("--user", "k"),
+    ("serve", "source", "store"): ("--follow", "file:store"),
+    ("snapshots", "change", "none"): ("file:store",),
+    ("snapshots", "change", "untag"): ("file:store", "--untag", "a"),
+    ("snapshots", "change", "roll_back"): ("file:store", "--roll-back", "1"),
+    ("snapshots", "change", "prune"): ("file:store", "--prune", "1"),
 }
 
 # A value for each option that has rules and takes one.
@@ -73,6 +78,7 @@ VALUES: Mapping[str, str] = {
     "split": "dev",
     "keep": "kept",
     "index_dir": ".vsearch",
+    "snapshot": "1",
 }
 
 
@@ -128,7 +134,9 @@ def test_an_option_without_effect_is_refused_by_name(
     )
     spelling, is_flag = _parameters(command)[option]
     arguments = [*SITUATIONS[command, fact, value], spelling, *([] if is_flag else [VALUES[option]])]
-    where = [] if "--index" in arguments or command == "config" else ["--index", str(library / ".vsearch")]
+    where = (
+        [] if "--index" in arguments or command in {"config", "snapshots"} else ["--index", str(library / ".vsearch")]
+    )
     arguments = [each if each != "notes/pump.md" else str(library / each) for each in arguments]
     error = vsearch(command, *arguments, *where, cwd=tmp_path, VSEARCH_INDEX="").error
     assert error == f"{spelling}: has no effect {PHRASES[fact, value]}; leave it out"
