@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 RANGE_BYTES = 1 << 23  # bytes of one request: what a time limit of requests must allow for, and a thread's memory
 THREADS = 16  # requests at a time
 SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "file")
-_TIMEOUT = "120s"  # of one request
-_CONNECT_TIMEOUT = "10s"
 _RETRIES: Mapping[str, Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 _LOCK_SECONDS = 30.0  # to wait for another process that replaces an object of a folder
 _STATUS = re.compile(r"\bstatus(?: code)?:? (\d{3})\b")
@@ -310,9 +308,9 @@ def open_object_store(
             if not create and not folder.is_dir():
                 raise SnapshotError(url, "there is no such folder", "no-snapshots")
             return ObjectStore(url, LocalStore(folder, mkdir=create), folder, should_stop)
-        options: Any = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT}
+        # Without client_options: they would replace what the environment sets, such as AWS_ALLOW_HTTP.
         retries: Any = {**_RETRIES}
-        return ObjectStore(url, from_url(url, client_options=options, retry_config=retries), should_stop=should_stop)
+        return ObjectStore(url, from_url(url, retry_config=retries), should_stop=should_stop)
     except (exceptions.BaseError, OSError, ValueError) as error:
         raise _store_error(url, error) from None
 
@@ -344,7 +342,7 @@ def _condition(version: Mapping[str, Any] | None) -> dict[str, str]:
 def _store_error(url: str, error: Exception) -> SnapshotError:
     """Return an error without the message of obstore, but with the status that it quotes."""
     text = str(error)
-    if "scheme is not allowed" in text:
+    if "BadScheme" in text:
         return SnapshotError(url, "its endpoint is not encrypted", "endpoint-unencrypted")
     if "error sending request" in text or "error trying to connect" in text or "connect" in text.lower():
         return SnapshotError(url, "the store can't be reached", "store-unreachable")
