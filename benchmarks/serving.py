@@ -87,6 +87,19 @@ def serving(root: Path) -> "Iterator[tuple[int, int]]":
             process.send_signal(signal.SIGTERM)
 
 
+@contextmanager
+def warm_helper(root: Path) -> Iterator[int]:
+    """Run `vsearch warm`, and yield its process id when it answers."""
+    with subprocess.Popen([VSEARCH, "warm"], cwd=root, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        if "warm helper" not in process.stderr.readline():
+            raise RuntimeError("vsearch warm has ended")
+        try:
+            yield process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
 def ask(port: int, mode: str, queries: Sequence[str], load: Load) -> None:
     """Send the queries one after another on one connection, and add their times and errors to `load`."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
@@ -154,6 +167,12 @@ def resident(process: int) -> float:
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
 
 
+def _process_row(command: Sequence[str], runs: int, root: Path) -> str:
+    """Return the median and the slowest of some runs of a process in ms, as columns."""
+    times = process_seconds(command, runs, cwd=root)
+    return f"{statistics.median(times) * 1000:8.1f} {max(times) * 1000:8.1f}"
+
+
 def busy() -> str:
     """Return the load of the machine, which other programs may cause."""
     return f"load average {os.getloadavg()[0]:.1f}"
@@ -163,9 +182,12 @@ def measure(root: Path, mode: str, requests: int, runs: int) -> None:
     """Print the table of one search mode."""
     queries = make_queries(root / "docs", requests + WARM_UP)
     print(f"\n{mode}: {requests:,} queries a row  p50 ms   p99 ms queries/s")
-    cold = process_seconds([VSEARCH, "query", "--json", "--mode", mode, queries[0]], runs, cwd=root)
-    print(f"  cold `vsearch query`     {statistics.median(cold) * 1000:8.1f} {max(cold) * 1000:8.1f}")
-    # The row of the warm helper belongs here: the same command, while a helper runs.
+    command = [VSEARCH, "query", "--json", "--mode", mode, queries[0]]
+    print(f"  `python -c pass`         {_process_row([sys.executable, '-c', 'pass'], runs, root)}")
+    print(f"  cold `vsearch query`     {_process_row(command, runs, root)}")
+    with warm_helper(root) as process:
+        print(f"  warm `vsearch query`     {_process_row(command, runs, root)}", end="")
+        print(f"            {resident(process):.0f} MB resident, of the helper")
     load, megabytes = batch_load(root, mode, queries)
     print(f"  `vsearch query -`        {load.row()}  {megabytes:.0f} MB resident")
     with serving(root) as (port, process):
