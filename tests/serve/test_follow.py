@@ -17,7 +17,9 @@ FILES = 5
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    return write_files(tmp_path / "project", {})
+    project = tmp_path / "project"
+    project.mkdir()
+    return project
 
 
 def push(vsearch: Vsearch, project: Path, url: str, version: int) -> None:

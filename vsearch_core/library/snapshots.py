@@ -1,6 +1,7 @@
 """Snapshots of an index on object storage: push, pull, list and follow them."""
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.push import PushSummary
     from vsearch_core.index.settings import IndexSettings
     from vsearch_core.model import EmbedderSpec, Fingerprint
-    from vsearch_core.store.object_store import ObjectVersion
+    from vsearch_core.store.object_store import ObjectStore, ObjectVersion
     from vsearch_core.store.snapshot_history import SnapshotHistory, StoredSnapshot
 
 FOLLOW_SECONDS = 1.0  # between two looks at the store
@@ -118,16 +119,21 @@ class SnapshotFollower:
 
     def __init__(self, url: str, index: Path, report: Callable[[str], None]) -> None:
         """Follow the store at the URL with an index that nothing else writes to. `report` gets each line of news."""
-        from vsearch_core.store.object_store import open_object_store
-
         self._stop = Event()
-        self._store = open_object_store(url, should_stop=self._stop.is_set)
+        self._url = url
         self._index = index
         self._report = report
         self._settings: IndexSettings | None = None  # of the index when the thread began
         self._seen: ObjectVersion | None = None  # the list of snapshots that the index is equal to
         self._thread = Thread(target=self._run, name="vsearch-follow", daemon=True)
         self._failure = ""
+
+    @cached_property
+    def _store(self) -> "ObjectStore":
+        """Open the store when it is first needed: until then it may be missing."""
+        from vsearch_core.store.object_store import open_object_store
+
+        return open_object_store(self._url, should_stop=self._stop.is_set)
 
     def start(self) -> None:
         """Begin to look for new snapshots. Those whose vectors another embedder made are refused from now on."""
@@ -170,12 +176,12 @@ class SnapshotFollower:
         summary = self.pull(self._refuse_other_embedder)
         self._seen = seen
         if summary.is_new:
-            self._report(f"{self._store.url}: snapshot {summary.snapshot} is answered from now on")
+            self._report(f"{self._url}: snapshot {summary.snapshot} is answered from now on")
 
     def _refuse_other_embedder(self, received: "IndexSettings") -> None:
         if self._settings is None or _embedder(received) != _embedder(self._settings):
             reason = "another embedder made the vectors of its current snapshot"
-            raise IndexMismatchError(self._store.url, reason, "other-embedder-followed")
+            raise IndexMismatchError(self._url, reason, "other-embedder-followed")
 
     def _current_settings(self) -> "IndexSettings":
         from contextlib import closing
