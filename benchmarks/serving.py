@@ -71,31 +71,20 @@ def make_index(root: Path, chunks: int) -> None:
 
 
 @contextmanager
-def serving(root: Path) -> "Iterator[tuple[int, int]]":
-    """Run `vsearch serve` on a free port. Yield its port and its process id."""
-    command = [VSEARCH, "serve", "--port", "0", "--quiet"]
-    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) as process:
+def running(root: Path, words: Sequence[str], ready: str) -> Iterator[tuple[str, int]]:
+    """Run a command of vsearch that answers until it is ended.
+
+    Yield the line on stderr with the text `ready`, which says that it answers, and its process id.
+    """
+    with subprocess.Popen([VSEARCH, *words], cwd=root, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         line = ""
-        while "answering at" not in line:
+        while ready not in line:
             line = process.stderr.readline()
             if not line:
-                raise RuntimeError("vsearch serve has ended")
+                raise RuntimeError(f"vsearch {words[0]} has ended")
         try:
-            yield int(line.split(";")[0].rpartition(":")[2]), process.pid
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
-@contextmanager
-def warm_helper(root: Path) -> Iterator[int]:
-    """Run `vsearch warm`, and yield its process id when it answers."""
-    with subprocess.Popen([VSEARCH, "warm"], cwd=root, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        if "warm helper" not in process.stderr.readline():
-            raise RuntimeError("vsearch warm has ended")
-        try:
-            yield process.pid
+            yield line, process.pid
         finally:
             process.send_signal(signal.SIGTERM)
 
@@ -185,12 +174,13 @@ def measure(root: Path, mode: str, requests: int, runs: int) -> None:
     command = [VSEARCH, "query", "--json", "--mode", mode, queries[0]]
     print(f"  `python -c pass`         {_process_row([sys.executable, '-c', 'pass'], runs, root)}")
     print(f"  cold `vsearch query`     {_process_row(command, runs, root)}")
-    with warm_helper(root) as process:
+    with running(root, ["warm"], "warm helper") as (_, process):
         print(f"  warm `vsearch query`     {_process_row(command, runs, root)}", end="")
         print(f"            {resident(process):.0f} MB resident, of the helper")
     load, megabytes = batch_load(root, mode, queries)
     print(f"  `vsearch query -`        {load.row()}  {megabytes:.0f} MB resident")
-    with serving(root) as (port, process):
+    with running(root, ["serve", "--port", "0", "--quiet"], "answering at") as (line, process):
+        port = int(line.split(";")[0].rpartition(":")[2])
         before = resident(process)
         http_load(port, mode, 4, queries[:WARM_UP])
         for clients in CLIENTS:

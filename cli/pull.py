@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from . import locate
-from .output import emit, plural, size_text, to_json
+from .output import emit, size_text, to_json
 from .progress import stopped_cleanly
-from .push import STORE_HELP
+from .push import STORE_HELP, contents_text
 
 
 def pull(
@@ -37,7 +37,6 @@ def pull(
     if as_json:
         emit(to_json({"schema": "vsearch.pull/1", **asdict(summary), "index": str(summary.index)}))
         return 0
-    contents = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}, {size_text(summary.bytes)}"
     news = f"{size_text(summary.fetched_bytes)} fetched in {summary.seconds:.1f} s" if summary.is_new else "nothing new"
-    emit(f"{summary.index}: snapshot {summary.snapshot}: {contents}; {news}")
+    emit(f"{summary.index}: snapshot {summary.snapshot}: {contents_text(summary)}; {news}")
     return 0

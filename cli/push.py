@@ -2,13 +2,17 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import locate
 from .opening import open_index
 from .output import emit, plural, size_text, to_json
+
+if TYPE_CHECKING:
+    from vsearch_core.index.snapshots import SnapshotSummary
+    from vsearch_core.store.snapshot_history import StoredSnapshot
 
 STORE_HELP = "The store: s3://BUCKET/PREFIX, gs://…, az://… or file:FOLDER."
 
@@ -32,7 +36,11 @@ def push(
     if as_json:
         emit(to_json({"schema": "vsearch.push/1", **asdict(summary), "index": str(summary.index)}))
         return 0
-    contents = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}, {size_text(summary.bytes)}"
     news = f"{size_text(summary.sent_bytes)} sent in {summary.seconds:.1f} s" if summary.is_new else "nothing new"
-    emit(f"{url}: snapshot {summary.snapshot}: {contents}; {news}")
+    emit(f"{url}: snapshot {summary.snapshot}: {contents_text(summary)}; {news}")
     return 0
+
+
+def contents_text(snapshot: "SnapshotSummary | StoredSnapshot") -> str:
+    """Return the numbers of a snapshot's files and chunks, and its size, for the user."""
+    return f"{plural(snapshot.files, 'file')}, {plural(snapshot.chunks, 'chunk')}, {size_text(snapshot.bytes)}"

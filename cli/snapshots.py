@@ -7,8 +7,8 @@ import typer
 
 from . import locate
 from .option_rules import refuse_idle_options
-from .output import emit, plural, say, size_text, to_json
-from .push import STORE_HELP
+from .output import emit, plural, say, to_json
+from .push import STORE_HELP, contents_text
 
 if TYPE_CHECKING:
     from vsearch_core import SnapshotHistory, Snapshots
@@ -74,6 +74,6 @@ def _prune(store: "Snapshots", keep: int) -> None:
 def _print(history: "SnapshotHistory") -> None:
     for each in reversed(history.snapshots):
         mark = "*" if each.number == history.current else " "
-        contents = f"{plural(each.files, 'file')}, {plural(each.chunks, 'chunk')}, {size_text(each.bytes)}"
         tags = f"  {' '.join(each.tags)}" if each.tags else ""
-        emit(f"{mark} {each.number:>4}  {each.pushed.replace('T', ' ').removesuffix('+00:00')}  {contents}{tags}")
+        pushed = each.pushed.replace("T", " ").removesuffix("+00:00")
+        emit(f"{mark} {each.number:>4}  {pushed}  {contents_text(each)}{tags}")

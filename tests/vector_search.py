@@ -1,5 +1,8 @@
 """Vectors for tests of approximate search, and the comparison of its answers with exact ones."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +35,33 @@ def oracle(
 
 SMALL = ScanLimits(filtered_rows=500)  # by default, filters on test sets this small would be scanned
 NEVER_SCAN = ScanLimits(0, 0)
+
+
+def searching(searcher: Any) -> Callable[..., NearestRows]:
+    """Return a function that searches what a class of searchers searches: (built, vectors, queries, ...)."""
+
+    def search(
+        built: Any,
+        vectors: NDArray[np.int16],
+        queries: NDArray[np.float32],
+        *rest: int,
+        limits: ScanLimits = SMALL,
+        **options: Any,
+    ) -> NearestRows:
+        found: NearestRows = searcher(built, vectors, limits).search(queries, *rest, **options)
+        return found
+
+    return search
+
+
+def allowed_rows(vectors: NDArray[np.int16], query: NDArray[np.float32], share: float, where: str) -> NDArray[np.bool_]:
+    """Return a mask of a share of the rows: "random" ones, or those "near" the query or "far" from it."""
+    cosines = flat.scan(vectors, query)
+    drawn = np.random.default_rng(3).random(len(vectors), np.float32)
+    by = {"random": drawn, "near": -cosines, "far": cosines}[where]
+    allowed = np.zeros(len(vectors), np.bool_)
+    allowed[np.argsort(by)[: round(share * len(vectors))]] = True
+    return allowed
 
 
 def recall(found: NearestRows, expected: list[NDArray[np.int64]]) -> float:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,23 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support import SHARED
-from vector_search import NEVER_SCAN, SMALL, Data, check_valid, clustered, oracle, recall, unit
+from vector_search import NEVER_SCAN, SMALL, Data, check_valid, clustered, oracle, recall, searching, unit
 
 from vsearch_core.ann import flat, hnsw
 from vsearch_core.ann.build import GraphSettings, build, find_unreachable
-from vsearch_core.ann.searcher import NearestRows, ScanLimits
+from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.errors import InputError
 
-
-def search(
-    graph: hnsw.Graph,
-    vectors: NDArray[np.int16],
-    queries: NDArray[np.float32],
-    *rest: int,
-    limits: ScanLimits = SMALL,
-    **options: Any,
-) -> NearestRows:
-    return hnsw.GraphSearcher(graph, vectors, limits).search(queries, *rest, **options)
+search = searching(hnsw.GraphSearcher)
 
 
 class TestGraphSearcher(SketchSearchContract):

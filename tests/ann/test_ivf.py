@@ -1,7 +1,5 @@
 """Inverted lists compared with exact search, `ann.flat`: their recall, and that every answer is correct."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from contracts.sketch_search import SketchSearchContract
@@ -9,22 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support import SHARED
-from vector_search import NEVER_SCAN, SMALL, Data, check_valid, oracle, recall, unit
+from vector_search import NEVER_SCAN, SMALL, Data, allowed_rows, check_valid, oracle, recall, searching, unit
 
 from vsearch_core.ann import flat, ivf
-from vsearch_core.ann.searcher import NearestRows, ScanLimits
+from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.errors import InputError
 
-
-def search(
-    lists: ivf.InvertedLists,
-    vectors: NDArray[np.int16],
-    queries: NDArray[np.float32],
-    *rest: int,
-    limits: ScanLimits = SMALL,
-    **options: Any,
-) -> NearestRows:
-    return ivf.ListSearcher(lists, vectors, limits).search(queries, *rest, **options)
+search = searching(ivf.ListSearcher)
 
 
 def check_nearest_lists(lists: ivf.InvertedLists, vectors: NDArray[np.int16]) -> None:
@@ -89,12 +78,8 @@ def test_lists_do_not_depend_on_the_number_of_threads(data: Data, lists: ivf.Inv
 @pytest.mark.parametrize("where", ["random", "near", "far"])
 def test_filters(data: Data, lists: ivf.InvertedLists, share: float, where: str) -> None:
     vectors, queries = data
-    count = round(share * len(vectors))
-    cosines = flat.scan(vectors, queries[0])
-    drawn = np.random.default_rng(3).random(len(vectors), np.float32)
-    by = {"random": drawn, "near": -cosines, "far": cosines}[where]
-    allowed = np.zeros(len(vectors), np.bool_)
-    allowed[np.argsort(by)[:count]] = True
+    allowed = allowed_rows(vectors, queries[0], share, where)
+    count = allowed.sum()
     some = queries if where == "random" else queries[:1]
     found = search(lists, vectors, some, 10, nprobe=60, allowed=allowed)
     check_valid(found, vectors, some, 10, allowed)

@@ -9,24 +9,15 @@ from contracts.sketch_search import SketchSearchContract
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from vector_search import NEVER_SCAN, SMALL, Data, check_valid, clustered, oracle, recall, unit
+from vector_search import NEVER_SCAN, Data, allowed_rows, check_valid, clustered, oracle, recall, searching, unit
 
 from vsearch_core.ann import flat, ivf, pq
 from vsearch_core.ann.check import check_pq
-from vsearch_core.ann.searcher import NearestRows, ScanLimits
+from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.errors import InputError
 from vsearch_core.kernels.constants import FIXED_ONE
 
-
-def search(
-    lists: pq.PqLists,
-    vectors: NDArray[np.int16],
-    queries: NDArray[np.float32],
-    *rest: int,
-    limits: ScanLimits = SMALL,
-    **options: Any,
-) -> NearestRows:
-    return pq.PqSearcher(lists, vectors, limits).search(queries, *rest, **options)
+search = searching(pq.PqSearcher)
 
 
 def decoded(lists: pq.PqLists) -> NDArray[np.float64]:
@@ -106,12 +97,8 @@ def test_codes_do_not_depend_on_the_number_of_threads(data: Data, built: pq.PqLi
 @pytest.mark.parametrize("where", ["random", "near", "far"])
 def test_filters(data: Data, built: pq.PqLists, share: float, where: str) -> None:
     vectors, queries = data
-    count = round(share * len(vectors))
-    cosines = flat.scan(vectors, queries[0])
-    drawn = np.random.default_rng(3).random(len(vectors), np.float32)
-    by = {"random": drawn, "near": -cosines, "far": cosines}[where]
-    allowed = np.zeros(len(vectors), np.bool_)
-    allowed[np.argsort(by)[:count]] = True
+    allowed = allowed_rows(vectors, queries[0], share, where)
+    count = allowed.sum()
     some = queries if where == "random" else queries[:1]
     found = search(built, vectors, some, 10, nprobe=60, allowed=allowed)
     check_valid(found, vectors, some, 10, allowed)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vector_search import NEVER_SCAN, SMALL, Data, check_valid, clustered
+from vector_search import NEVER_SCAN, Data, check_valid, clustered, searching
 
 from vsearch_core.ann import flat
-from vsearch_core.ann.searcher import NearestRows, ScanLimits
+from vsearch_core.ann.searcher import NearestRows
 from vsearch_core.errors import InputError
 
 
@@ -23,18 +23,9 @@ class SketchSearchContract:
         """Build what is searched."""
         raise NotImplementedError
 
-    def search(
-        self,
-        built: Any,
-        vectors: NDArray[np.int16],
-        queries: NDArray[np.float32],
-        *rest: int,
-        limits: ScanLimits = SMALL,
-        **options: Any,
-    ) -> NearestRows:
-        """Search what `build` returned."""
-        found: NearestRows = self.searcher(built, vectors, limits).search(queries, *rest, **options)
-        return found
+    def search(self, *arguments: Any, **options: Any) -> NearestRows:
+        """Search what `build` returned; see `vector_search.searching`."""
+        return searching(self.searcher)(*arguments, **options)
 
     def test_answers_do_not_depend_on_the_number_of_threads_or_queries(self, data: Data, built: Any) -> None:
         vectors, queries = data

@@ -10,8 +10,8 @@ from threading import Lock
 
 from vsearch_core.errors import InputError, SnapshotError, VsearchError
 from vsearch_core.index.settings import FUSION, IndexSettings
-from vsearch_core.index.snapshots import PULLED, find_snapshot, read_manifest, require_history
-from vsearch_core.index.transfer import Receipt, receive
+from vsearch_core.index.snapshots import PULLED, SnapshotSummary, find_snapshot, read_manifest, require_history
+from vsearch_core.index.transfer import Receipt, members_of, receive
 from vsearch_core.own_files import copy_file, delete_file, link_file, open_file
 from vsearch_core.store.archive import Member
 from vsearch_core.store.catalog import Catalog
@@ -20,7 +20,6 @@ from vsearch_core.store.files import checksum, durable_file, make_folder, read_b
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.object_store import ObjectStore
-from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.store.snapshot_history import BLOCK_BYTES, OBJECTS, SnapshotHistory, SnapshotManifest, StoredSnapshot
 from vsearch_core.store.tables import CATALOG_FILE
 
@@ -30,21 +29,13 @@ Accept = Callable[[IndexSettings], None]
 
 
 @dataclass(frozen=True, slots=True)
-class PullSummary:
+class PullSummary(SnapshotSummary):
     """The result of a pull.
 
-    `snapshot` is its number in the store, and `generation` the one that the index has now. `fetched_bytes` and
-    `fetched_objects` count what the index lacked. `is_new` is False if the index had the snapshot already.
+    `generation` is the one that the index has now. `fetched_bytes` and `fetched_objects` count what the index lacked.
+    `is_new` is False if the index had the snapshot already.
     """
 
-    index: Path
-    url: str
-    snapshot: int
-    generation: int
-    files: int
-    chunks: int
-    segments: int
-    bytes: int
     fetched_objects: int
     fetched_bytes: int
     is_new: bool
@@ -245,9 +236,8 @@ class _Fetcher:
     def _own_blocks(self) -> dict[str, int]:
         """Return the numbers of the blocks of the catalog that was pulled last, by their hashes."""
         try:
-            with open_file(self._index / BLOCKS_FILE, "rb", within=self._index) as file:
-                blocks = iter(lambda: file.read(BLOCK_BYTES), b"")
-                return {checksum([block]): number for number, block in enumerate(blocks)}
+            blocks = read_blocks(self._index / BLOCKS_FILE, self._index, BLOCK_BYTES)
+            return {checksum([block]): number for number, block in enumerate(blocks)}
         except FileNotFoundError:
             return {}
 
@@ -256,9 +246,6 @@ class _Fetcher:
         with suppress(VsearchError):
             if (self._index / CATALOG_FILE).exists():
                 with closing(Catalog.open_to_read(self._index)) as catalog:
-                    return {
-                        entry.blake2b: self._index / SEGMENTS_DIR / record.name / f"{key}.npy"
-                        for record in catalog.segments()
-                        for key, entry in record.manifest.items()
-                    }
+                    members = members_of(catalog.segments())
+                    return {member.blake2b: self._index / member.name for member in members}
         return {}

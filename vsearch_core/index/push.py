@@ -1,7 +1,7 @@
 """Push a generation of an index to a store of snapshots: upload the objects that are new, then replace CURRENT."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError, SnapshotError
 from vsearch_core.index.snapshot import open_generation
-from vsearch_core.index.snapshots import PULLED, read_history, read_manifest, swap_history
+from vsearch_core.index.snapshots import PULLED, SnapshotSummary, read_history, read_manifest, swap_history
 from vsearch_core.index.transfer import member_of_file, members_of, open_unverified, segment_files
 from vsearch_core.own_files import open_file
 from vsearch_core.store.archive import Contents, Member
-from vsearch_core.store.files import Data, checksum
+from vsearch_core.store.files import Data, checksum, read_blocks
 from vsearch_core.store.generation import copy_generation
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.object_store import ObjectStore
@@ -27,27 +27,18 @@ from vsearch_core.store.snapshot_history import (
     SnapshotHistory,
     SnapshotManifest,
     StoredSnapshot,
-    new_token,
 )
 from vsearch_core.store.tables import CATALOG_FILE, LINEAGE
 
 
 @dataclass(frozen=True, slots=True)
-class PushSummary:
+class PushSummary(SnapshotSummary):
     """The result of a push.
 
-    `snapshot` is the number that the generation has in the store. `bytes` is the size of its files. `sent_objects` and
-    `sent_bytes` count what the store didn't have. `is_new` is False if the store's current snapshot was the same.
+    `generation` is that of the index. `sent_objects` and `sent_bytes` count what the store didn't have. `is_new` is
+    False if the store's current snapshot was the same.
     """
 
-    index: Path
-    url: str
-    snapshot: int
-    generation: int
-    files: int
-    chunks: int
-    segments: int
-    bytes: int
     sent_objects: int
     sent_bytes: int
     is_new: bool
@@ -116,16 +107,10 @@ def _open_source(index: Path, scratch: Path) -> _Source:
     path = scratch / CATALOG_FILE
     with storage_errors(scratch):
         contents = Contents(generation, (member_of_file(path), *members_of(records)))
-        hashes = tuple(checksum([block]) for block in _catalog_blocks(path))
+        hashes = tuple(checksum([block]) for block in read_blocks(path, size=BLOCK_BYTES))
     arrays = segment_files(segments)
     readers = {member.name: _reader(index, member, arrays[member.name]) for member in contents.members[1:]}
     return _Source(contents, hashes, path, settings, files, sum(r.live_rows for r in records), len(records), readers)
-
-
-def _catalog_blocks(path: Path) -> Iterator[bytes]:
-    with open_file(path, "rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            yield block
 
 
 def _reader(index: Path, member: Member, parts: Iterable[Data]) -> Callable[[], Iterable[Data]]:
@@ -201,9 +186,12 @@ def _snapshot(source: _Source, key: str, manifest_bytes: int, history: SnapshotH
 
 
 def _extended(history: SnapshotHistory | None, newest: StoredSnapshot, epoch: int) -> SnapshotHistory:
-    """Return the list with the new snapshot as the current one. The oldest ones without tags go, if it is full."""
+    """Return the list with the new snapshot as the current one. The oldest ones without tags go, if it is full.
+
+    `swap_history` gives it its token.
+    """
     former = () if history is None else history.snapshots
     surplus = len(former) + 1 - MOST_SNAPSHOTS
     dropped = {each.number for each in [each for each in former if not each.tags][: max(0, surplus)]}
     kept = tuple(each for each in former if each.number not in dropped)
-    return SnapshotHistory(new_token(), epoch, newest.number, (*kept, newest))
+    return SnapshotHistory("", epoch, newest.number, (*kept, newest))

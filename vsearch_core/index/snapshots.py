@@ -3,8 +3,8 @@
 Each change replaces the list CURRENT as a whole, by a conditional put. It fails if another process was quicker.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vsearch_core.errors import ArgumentError, SnapshotError
 from vsearch_core.store.files import checksum
@@ -24,10 +24,23 @@ from vsearch_core.store.snapshot_history import (
     parse_manifest,
 )
 
-PULLED = (
-    "pulled"  # the setting of an index with the hash of the snapshot that it was pulled from, and its state since then
-)
+# The setting of an index with the hash of the snapshot that it was pulled from, and its state since then
+PULLED = "pulled"
 DELETED_TOGETHER = 1000  # names in one request
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSummary:
+    """An index and a snapshot of it in a store. `snapshot` is its number there, and `bytes` the size of its files."""
+
+    index: Path
+    url: str
+    snapshot: int
+    generation: int
+    files: int
+    chunks: int
+    segments: int
+    bytes: int
 
 
 def read_history(store: ObjectStore) -> tuple[SnapshotHistory | None, ObjectVersion | None]:
@@ -108,13 +121,11 @@ def roll_back(store: ObjectStore, name: str) -> StoredSnapshot:
     return found
 
 
-def prune_snapshots(
-    store: ObjectStore, keep: int, deleted: Callable[[int], None] = lambda _: None
-) -> tuple[list[StoredSnapshot], int]:
+def prune_snapshots(store: ObjectStore, keep: int) -> tuple[list[StoredSnapshot], int]:
     """Drop all snapshots but the `keep` newest, the current one and those with tags, and delete objects without use.
 
-    Return the snapshots that were dropped, and the number of objects that were deleted. `deleted` is called with each
-    batch's number of objects. Raises SnapshotError: if another process was quicker, nothing has changed.
+    Return the snapshots that were dropped, and the number of objects that were deleted. Raises SnapshotError: if
+    another process was quicker, nothing has changed.
 
     Objects of a push that runs meanwhile can't be deleted. The list begins a new epoch before anything is deleted: a
     push that began in a former epoch fails at its end, and one that begins now reuses only objects of the current
@@ -129,21 +140,10 @@ def prune_snapshots(
     manifests = {each.manifest: manifest for each, manifest in zip(kept, found, strict=True)}
     used = objects_of(manifests)
     swap_history(store, replace(history, epoch=history.epoch + 1, snapshots=kept), version)
-    count, batch = 0, []
-    for name in _deletable(store, history.epoch):
-        if name not in used:
-            batch.append(name)
-        if len(batch) == DELETED_TOGETHER:
-            count += _delete(store, batch, deleted)
-            batch = []
-    count += _delete(store, batch, deleted)
-    return [each for each in history.snapshots if each not in kept], count
-
-
-def _delete(store: ObjectStore, names: list[str], deleted: Callable[[int], None]) -> int:
-    store.delete(names)
-    deleted(len(names))
-    return len(names)
+    unused = [name for name in _deletable(store, history.epoch) if name not in used]
+    for start in range(0, len(unused), DELETED_TOGETHER):
+        store.delete(unused[start : start + DELETED_TOGETHER])
+    return [each for each in history.snapshots if each not in kept], len(unused)
 
 
 def _deletable(store: ObjectStore, last_epoch: int) -> list[str]:

@@ -69,13 +69,13 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def read_blocks(path: Path, within: Path | None = None) -> Iterator[bytes]:
-    """Yield the file's bytes, READ_BYTES at a time. Below `within`, by default its folder, no link is followed.
+def read_blocks(path: Path, within: Path | None = None, size: int = READ_BYTES) -> Iterator[bytes]:
+    """Yield the file's bytes, `size` at a time. Below `within`, by default its folder, no link is followed.
 
     Raises OSError.
     """
     with open_file(path, "rb", within=within) as file:
-        while block := file.read(READ_BYTES):
+        while block := file.read(size):
             yield block
 
 
