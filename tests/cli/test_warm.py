@@ -1,6 +1,5 @@
 """A warm helper answers `query` and `similar` exactly as the command itself does, and is never in the way."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -10,11 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from both_ways import NO_HELPER, ONLY_WARM, without_times
 from process import CommandResult, Vsearch, wait_for, wait_until, write_files
 
-# Without the module that runs commands, only a helper can answer.
-ONLY_WARM = "import sys; sys.modules['vsearch_cli.main'] = None; from vsearch_cli.start import main; main()"
-TIMES = re.compile(rb'"took_ms": \{[^}]*\}|took [^\n]* ms')
 DOCUMENTS = {
     "pump.md": "# Pump\n\nThe pump lifts water from the well. Oil it twice a year.\n\n## Faults\n\nA dry pump is hot.",
     "bread.md": "# Bread\n\nBread needs flour, water, salt and time. The oven is hot.",
@@ -51,6 +48,7 @@ LEFT_TO_THE_COMMAND = [  # errors, help, queries from stdin, and files that have
     ("query", "-"),
     ("similar", "nowhere.md"),
     ("similar", "outside.rst"),
+    ("query", "pump", "--fresh"),
 ]
 
 
@@ -75,7 +73,7 @@ class WarmVsearch(Vsearch):
             timeout=60,
             check=False,
         )
-        if b"vsearch_cli.main" in done.stderr:
+        if NO_HELPER in done.stderr:
             return None
         return CommandResult(done.returncode, done.stdout, done.stderr)
 
@@ -104,10 +102,6 @@ def project(cold: WarmVsearch, tmp_path_factory: pytest.TempPathFactory) -> Path
     assert cold("index", ".", cwd=folder).status == 0
     write_files(folder, {"outside.rst": "A pump that is not in the index."})
     return folder
-
-
-def without_times(result: CommandResult) -> CommandResult:
-    return replace(result, stdout=TIMES.sub(b"", result.stdout), stderr=TIMES.sub(b"", result.stderr))
 
 
 def socket_of(cold: WarmVsearch) -> Path:
@@ -216,7 +210,9 @@ def test_it_ends_when_the_index_is_replaced(cold: WarmVsearch, tmp_path: Path) -
 
 def test_only_one_runs_and_is_stopped_by_name(cold: WarmVsearch, project: Path) -> None:
     assert cold("warm", "--stop", cwd=project).status == 1
+    assert cold("doctor", "--json", cwd=project).json["index"]["warm helper"] == "none runs"
     with cold.helper(project) as process:
+        assert cold("doctor", "--json", cwd=project).json["index"]["warm helper"] == f"process {process.pid}"
         assert "runs already" in cold("warm", cwd=project).error
         assert cold.warm("query", "pump", cwd=project) is not None
         stopped = cold("warm", "--stop", cwd=project)
