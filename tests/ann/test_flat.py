@@ -22,10 +22,11 @@ def stored(vectors: NDArray[np.float32], dtype: str) -> flat.Vectors:
 
 @pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-6), ("float16", 1e-3), ("int16", 1e-4)])
 @pytest.mark.parametrize("rows", [0, 1, 7, 100])
-def test_scan(dtype: str, error: float, rows: int) -> None:
+def test_scan(dtype: str, error: float, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, queries = unit(rows, 24), unit(3, 24)
-    seven_rows = 7 * 4 * 24  # bytes: several blocks, the last one short
-    found = flat.scan(stored(vectors, dtype), queries, seven_rows)
+    for name in ("BLOCK_BYTES", "_SMALL_BLOCK_BYTES"):
+        monkeypatch.setattr(flat, name, 7 * 4 * 24)  # 7 rows: several blocks, the last one short
+    found = flat.scan(stored(vectors, dtype), queries)
     assert found.dtype == np.float32
     expected = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     np.testing.assert_allclose(found, expected, atol=error)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -10,6 +11,7 @@ from vsearch_core.errors import InputError
 
 if TYPE_CHECKING:
     from vsearch_core.index.snapshot import SearchedSnapshot, Snapshot  # noqa: F401 - the type of the base class
+    from vsearch_core.search.limits import EngineBudgets
 
 S = TypeVar("S", bound="SearchedSnapshot")
 State = tuple[tuple[str, int], ...]  # lineage and generation of each index
@@ -23,14 +25,20 @@ class IndexReader(Generic[S]):
     After use, a reader returns to the pool unless the pool has begun a new epoch.
     """
 
-    def __init__(self, opened: AbstractContextManager[S], epoch: int, engine_starting: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        opened: AbstractContextManager[S],
+        epoch: int,
+        engine_starting: Callable[[], None],
+        budgets: "EngineBudgets",
+    ) -> None:
         """Enter the context that opens a snapshot. `engine_starting` is called before a slow start of the engine."""
         from vsearch_core.search.local import LocalSearcher
 
         self.epoch = epoch
         self._stack = ExitStack()
         self.snapshot: S = self._stack.enter_context(opened)
-        self.searcher = LocalSearcher(self.snapshot, engine_starting=engine_starting)
+        self.searcher = LocalSearcher(self.snapshot, engine_starting=engine_starting, budgets=budgets)
 
     def close(self) -> None:
         """Release the snapshot's files."""
@@ -60,6 +68,13 @@ class ReaderPool(Generic[S]):
         self._idle: list[IndexReader[S]] = []
         self._closed = False
 
+    @cached_property
+    def _budgets(self) -> "EngineBudgets":
+        """The budgets for starting compiled engines, which all readers share."""
+        from vsearch_core.search.limits import EngineBudgets
+
+        return EngineBudgets()
+
     @property
     def _label(self) -> Path:
         """The index folders, as errors name them."""
@@ -77,7 +92,7 @@ class ReaderPool(Generic[S]):
             self._refuse_closed()
             reader, epoch = self._idle.pop() if self._idle else None, self._epoch
         if reader is None:
-            reader = IndexReader(self._open_snapshot(), epoch, self._engine_starting)
+            reader = IndexReader(self._open_snapshot(), epoch, self._engine_starting, self._budgets)
             self._adopt(reader)
         try:
             with storage_errors(self._label):

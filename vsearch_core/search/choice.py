@@ -84,7 +84,11 @@ def collapsed(vectors: Vectors, shingles_of: Callable[[Places], list[Shingles]],
         unknown = np.array(sorted({*involved.tolist()} - known.keys()), np.int64)
         if len(unknown):
             known.update(zip(unknown.tolist(), shingles_of(unknown), strict=True))
+        has_any: list[bool] = np.any(similar, axis=1).tolist()
         for place, row in enumerate(similar, start):
+            if not has_any[place - start]:
+                alike[place] = []
+                continue
             candidates = (other for other in map(int, others[row]) if other in alike)
             original = next((other for other in candidates if _is_copy(place, other, known)), None)
             if original is None:

@@ -34,8 +34,9 @@ class KeywordRoute:
         segments: Sequence[SegmentView],
         limits: SearchLimits = DEFAULT_LIMITS,
         engine_starting: Callable[[], object] = do_nothing,
+        budget: EngineBudget | None = None,
     ) -> None:
-        """Score the rows of the segments, in their order."""
+        """Score the rows of the segments, in their order. `budget` decides about starting the engine."""
         self._segments = segments
         self.collection = BM25(
             [segment.postings for segment in segments], self._verify, k1=config.BM25_K1, b=config.BM25_B
@@ -43,12 +44,8 @@ class KeywordRoute:
         self._bounded = all(len(each.postings.block_counts) or not len(each.postings.rows) for each in segments)
         self._limits = limits
         self._engine_starting = engine_starting
-        self._budget = EngineBudget(limits.keyword_start_rows)
+        self._budget = budget or EngineBudget(limits.keyword_start_rows)
         self._engine: MaxScore | None = None
-
-    def reset_budget(self) -> None:
-        """Decide about starting the engine as if no query had been answered yet."""
-        self._budget = EngineBudget(self._limits.keyword_start_rows)
 
     def best(self, terms: Sequence[str], mask: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
         """Return the `count` rows with the highest scores above 0, best first. `mask` (rows,) has the allowed rows."""

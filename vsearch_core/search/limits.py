@@ -55,3 +55,20 @@ class EngineBudget:
             return False
         self.spent = self.price
         return True
+
+
+class EngineBudgets:
+    """The budgets for the engines of the vector and the keyword route.
+
+    The searchers of a process that search the same index share them: once the engine has started, it is as good as
+    free for the others. Threads may use them at the same time: at worst, one query's cost isn't counted.
+    """
+
+    def __init__(self, limits: SearchLimits = DEFAULT_LIMITS) -> None:
+        """Begin as if no query had been answered yet."""
+        self.vectors = EngineBudget(limits.graph_start_rows)
+        self.keywords = EngineBudget(limits.keyword_start_rows)
+
+    def reset(self) -> None:
+        """Decide as if no query had been answered yet."""
+        self.vectors.spent = self.keywords.spent = 0

@@ -21,7 +21,7 @@ from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection,
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.keywords import KeywordRoute
-from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits, most_text_bytes
+from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, EngineBudgets, SearchLimits, most_text_bytes
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.rarity import RareWord, rare_words
 from vsearch_core.search.request import SearchRequest
@@ -78,16 +78,19 @@ class LocalSearcher:
         *,
         engine_starting: Callable[[], object] = do_nothing,
         limits: SearchLimits = DEFAULT_LIMITS,
+        budgets: EngineBudgets | None = None,
     ) -> None:
-        """Search the snapshot, for as long as it is open."""
+        """Search the snapshot, for as long as it is open. `budgets` may be shared with other searchers."""
+        self._budgets = budgets or EngineBudgets(limits)
         self._snapshot = snapshot
         self._limits = limits
         self._row_map = RowMap(len(segment.chunk_ids) for segment in snapshot.segments)
         self._alive = self._row_map.join([segment.alive for segment in snapshot.segments], np.bool_)
         self._searched = int(self._alive.sum())
-        self._vectors = VectorRoute(snapshot.segments[: snapshot.vector_segments], limits, engine_starting)
+        segments = snapshot.segments[: snapshot.vector_segments]
+        self._vectors = VectorRoute(segments, limits, engine_starting, self._budgets.vectors)
         self._vector_rows = int(self._row_map.starts[snapshot.vector_segments])  # the rows after them have none
-        self._keywords = KeywordRoute(snapshot.segments, limits, engine_starting)
+        self._keywords = KeywordRoute(snapshot.segments, limits, engine_starting, self._budgets.keywords)
         self._query_terms = QueryTerms(snapshot)
         self._filter_masks: dict[Filters, Mask] = {}
         self._latest_plan: tuple[object, _Plan] | None = None
@@ -107,8 +110,7 @@ class LocalSearcher:
         A searcher changes from scans to its compiled engines after many requests, which may find other rows, and keeps
         the masks of filters, whose SQL may name the present time. What doesn't change answers stays in memory.
         """
-        self._vectors.reset_budget()
-        self._keywords.reset_budget()
+        self._budgets.reset()
         self._filter_masks.clear()
         self._latest_plan = None
 

@@ -19,7 +19,7 @@ from vsearch_core.search.hits import arranged, hydrated
 from vsearch_core.search.packing import estimate_tokens
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rerank import Rerank, Reranking, passages, scores_within
-from vsearch_core.search.results import Results
+from vsearch_core.search.results import Hit, Results
 from vsearch_core.search.snippets import WIDTH
 from vsearch_core.search.versions import asks_for_newest
 
@@ -88,7 +88,7 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
     )
     hits = arranged(searcher, request, hits)
     ranked = len(ranking.choice.shown) if request.max_tokens is None else len(hits)
-    hits = tuple(replace(hit, newer=searcher.newest_version(hit.path)) for hit in hits[request.offset - first :])
+    hits = tuple(_with_newer(searcher, hit) for hit in hits[request.offset - first :])
     watch.lap("hydrate")
     return Results(
         query=request.text,
@@ -112,6 +112,12 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         skipped=min(request.offset, ranked),
         more=len(ranking.choice.shown) > request.last,
     )
+
+
+def _with_newer(searcher: Searcher, hit: Hit) -> Hit:
+    """Return the hit with the path of its document's newest version, if it is of an older one."""
+    newest = searcher.newest_version(hit.path)
+    return hit if newest is None else replace(hit, newer=newest)
 
 
 def _fusion(searcher: Searcher, request: SearchRequest, legible: float | None) -> Fusion | None:

@@ -1,12 +1,13 @@
 """Convert results to values for JSON (schema vsearch.results/1), and find the reason if there is no hit."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from vsearch_core.search.results import Hit, Results
 
 SCHEMA = "vsearch.results/1"  # keys are never removed or renamed within it
 DIGITS = 6  # of scores
+_HIT_KEYS = tuple(field.name for field in fields(Hit))
 
 
 def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
@@ -37,11 +38,14 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
 
 def hit_json(hit: Hit) -> dict[str, Any]:
     """Return a hit as a dict for JSON, with rounded scores."""
-    values = asdict(hit)
-    for located in (values, *values["alike"]):
-        _without_single_index(located)
+    values = _without_single_index({key: getattr(hit, key) for key in _HIT_KEYS})  # `asdict` copies all values
+    values["alike"] = [_without_single_index(asdict(each)) for each in hit.alike]
+    values["window"] = None if hit.window is None else asdict(hit.window)
     if hit.box is None:  # not recognised in a picture
         del values["box"]
+    else:
+        values["box"] = asdict(hit.box)
+    values["meta"] = dict(hit.meta)
     values["sections"] = [{"start_char": each.start_char, "heading": each.heading} for each in hit.sections]
     values["score"] = round(hit.score, DIGITS)
     values["scores"] = {name: None if score is None else round(score, DIGITS) for name, score in hit.scores.items()}

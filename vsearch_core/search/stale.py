@@ -18,7 +18,7 @@ def mtime_text(seconds: float) -> str:
 
 
 def with_staleness(root: Path, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-    """Return the hits with `stale` set. Their paths are relative to `root`, or absolute.
+    """Return the hits with `stale` set where it isn't None. Their paths are relative to `root`, or absolute.
 
     A file whose time of modification differs counts as changed; no file is opened.
     """
@@ -26,7 +26,7 @@ def with_staleness(root: Path, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
     for hit in hits:
         if hit.path not in known:
             known[hit.path] = _staleness(root / hit.path, hit.mtime)
-    return tuple(replace(hit, stale=known[hit.path]) for hit in hits)
+    return tuple(replace(hit, stale=stale) if (stale := known[hit.path]) else hit for hit in hits)
 
 
 def _staleness(path: Path, mtime: str | None) -> Literal["changed", "gone"] | None:

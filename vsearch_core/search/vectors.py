@@ -104,21 +104,17 @@ class VectorRoute:
         segments: Sequence[SegmentView],
         limits: SearchLimits = DEFAULT_LIMITS,
         engine_starting: Callable[[], object] = do_nothing,
+        budget: EngineBudget | None = None,
     ) -> None:
-        """Search the vectors of the segments, in their order."""
+        """Search the vectors of the segments, in their order. `budget` decides about starting the engine."""
         self._segments = segments
         self._row_map = RowMap(len(segment.vectors) for segment in segments)
         self._indexed_rows = sum(len(segment.vectors) for segment in segments if segment.is_indexed)
-        self._start_rows = limits.graph_start_rows
-        self._budget = EngineBudget(self._start_rows)
+        self._budget = budget or EngineBudget(limits.graph_start_rows)
         self._scan_limits = limits.scans
         self._engine_starting = engine_starting
         self._searchers: dict[int, GraphSearcher | ListSearcher | PqSearcher] = {}
         self._verified_windows: set[int] = set()  # global rows
-
-    def reset_budget(self) -> None:
-        """Decide about starting the engine as if no query had been answered yet."""
-        self._budget = EngineBudget(self._start_rows)
 
     @property
     def has_windows(self) -> bool:

@@ -143,7 +143,8 @@ class WarmServer:
     def serve(self, listener: _Listener) -> None:
         """Answer requests until one asks to stop, nobody has asked for a while, or the helper is out of date."""
         deadline = time.monotonic() + self._idle_seconds
-        while self._is_current() and listener.is_reachable():
+        is_current = self._is_current()
+        while is_current and listener.is_reachable():
             listener.socket.settimeout(max(0.01, min(LOOK_SECONDS, deadline - time.monotonic())))
             try:
                 connection, _ = listener.socket.accept()
@@ -151,6 +152,7 @@ class WarmServer:
                 if time.monotonic() >= deadline:
                     return
                 self._idle()
+                is_current = self._is_current()
                 continue
             with connection:
                 connection.settimeout(CLIENT_SECONDS)

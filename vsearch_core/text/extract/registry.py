@@ -183,14 +183,13 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 def program_suffix(name: str) -> str:
     """Return the suffix that tells a program's language: ".mk" for "Makefile", ".py" for "a.py"."""
-    path = PurePath(_uncompressed(name))
-    return _PROGRAM_NAMES.get(path.name.lower(), path.suffix.lower())
+    return _program_suffix(PurePath(_uncompressed(name)))
 
 
 def format_of(name: str) -> Format:
     """Return the format of a file by its name. A suffix such as ".gz" is ignored."""
     path = PurePath(_uncompressed(name))
-    row = _BY_SUFFIX.get(program_suffix(name))
+    row = _BY_SUFFIX.get(_program_suffix(path))
     return row or (STORED_MESSAGE if _STORED_MESSAGE.fullmatch(path.name) else PLAIN)
 
 
@@ -232,10 +231,11 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
         The description, or None if the format or the chunk has no page. In a message, it names the attachment, if the
         chunk is of one: "attachment report.pdf". In an archive, it names the file: "archive.zip!inner/path".
     """
-    member, _ = split_member(path, heading)
+    row = format_of(path)
+    member = _member_of(row, heading)
     if member:
         return f"{PurePath(path).name}!{member}"
-    unit, attachment = unit_of(path), _attachment_of(path, heading)
+    unit, attachment = row.unit, _attachment_of(row, heading)
     if unit in {"line", MEMBER} or page is None:
         return attachment
     if unit != "sheet":
@@ -251,10 +251,10 @@ def split_member(path: str, heading: str | None) -> tuple[str | None, str | None
 
     The first is None if `path` is no archive. The second is None if there is no heading.
     """
-    if not is_archive(path) or not heading:
+    member = _member_of(format_of(path), heading)
+    if member is None or heading is None:
         return None, heading
-    member, _, below = heading.partition(HEADING_SEPARATOR)
-    return member, below or None
+    return member, heading[len(member) + len(HEADING_SEPARATOR) :] or None
 
 
 def load(row: Format) -> Extractor:
@@ -266,7 +266,7 @@ def load(row: Format) -> Extractor:
 
 def has_attachments(name: str) -> bool:
     """Return True if files in this format, a message or mailbox, may have attachments."""
-    return format_of(name).extractor.startswith(("mail:", "msg:"))
+    return _has_attachments(format_of(name))
 
 
 def is_archive(name: str) -> bool:
@@ -280,9 +280,23 @@ def _uncompressed(name: str) -> str:
     return name[: -len(path.suffix)] if path.suffix.lower() in COMPRESSED else name
 
 
-def _attachment_of(path: str, heading: str | None) -> str | None:
+def _program_suffix(path: PurePath) -> str:
+    """Return the suffix that tells a program's language, of a path without a suffix such as ".gz"."""
+    return _PROGRAM_NAMES.get(path.name.lower(), path.suffix.lower())
+
+
+def _member_of(row: Format, heading: str | None) -> str | None:
+    """Return the path in its archive of the file that a chunk with this heading is of, or None if it is of none."""
+    return heading.partition(HEADING_SEPARATOR)[0] if heading and row.unit == MEMBER else None
+
+
+def _has_attachments(row: Format) -> bool:
+    return row.extractor.startswith(("mail:", "msg:"))
+
+
+def _attachment_of(row: Format, heading: str | None) -> str | None:
     """Return the heading of the attachment that a chunk of a message is in, or None."""
-    if not has_attachments(path):
+    if not _has_attachments(row):
         return None
     titles = (heading or "").split(HEADING_SEPARATOR)
     return next((title for title in titles if title.startswith(ATTACHMENT)), None)
