@@ -106,6 +106,9 @@ def _index_of(arguments: tuple[str, ...], cwd: Path) -> Path | None:
     )
 
 
+HELPERS = pytest.StashKey[Helpers]()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compared(pytestconfig: pytest.Config) -> Iterator[None]:
     """Compare each `query` and `similar` of the session that has no stdin."""
@@ -121,12 +124,15 @@ def compared(pytestconfig: pytest.Config) -> Iterator[None]:
         return result
 
     with tempfile.TemporaryDirectory(prefix="vs-") as runtime, pytest.MonkeyPatch.context() as patch:
-        helpers = Helpers(Path(runtime))
+        pytestconfig.stash[HELPERS] = helpers = Helpers(Path(runtime))
         patch.setattr(Vsearch, "__call__", both)
         try:
             yield
         finally:
             helpers.end()
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    assert reporter is not None
-    reporter.write_line(f"\nanswers of helpers: {helpers.same} the same, {helpers.left} left to the command")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print how many answers were compared."""
+    helpers = config.stash[HELPERS]
+    terminalreporter.write_line(f"answers of helpers: {helpers.same} the same, {helpers.left} left to the command")
