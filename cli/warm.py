@@ -20,7 +20,7 @@ from .environment import KEY_VARIABLES
 from .helper_embedder import EMBED, embedding_json
 from .interrupts import INTERRUPT, raise_interrupt
 from .opening import KEPT, WARM_PROVIDERS, Kept, open_index, provider_of
-from .output import PREPARING, complain, emit, say
+from .output import emit, say
 
 if TYPE_CHECKING:
     from vsearch_core.library.readers import KeptReaders
@@ -199,7 +199,7 @@ class _Commands:
         if folder not in self._readers and folder.resolve() == self._real:
             while len(self._readers) >= 4:  # other names of the same folder, through links
                 self._readers.pop(next(iter(self._readers))).release()
-            self._readers[folder] = KeptReaders(folder, lambda: complain(PREPARING))
+            self._readers[folder] = KeptReaders(folder, lambda: None)
         return self._readers.get(folder)
 
 
