@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vsearch_core import kernel_cache
+
 SECONDS = 20  # of CPU that a command may take, its children included
 PATIENCE = 200  # seconds after which a command that waits is ended, however busy the machine is
 # Audit events of calls that follow a link, and of those that reach the link itself.
@@ -76,8 +78,7 @@ def serving(home: Path) -> Iterator[ForkServer]:
     environment = {"HOME": str(home), "PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     environment |= {"VSEARCH_MODEL": "words"}  # chosen by the user, so that no index is refused for its model
     environment |= {"OPENBLAS_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TMPDIR": str(home)}
-    if "NUMBA_CACHE_DIR" in os.environ:
-        environment["NUMBA_CACHE_DIR"] = os.environ["NUMBA_CACHE_DIR"]
+    environment["NUMBA_CACHE_DIR"] = str(kernel_cache.folder())  # the developer's: compiling takes half a minute
     process = subprocess.Popen(
         [sys.executable, __file__],
         stdin=subprocess.PIPE,
