@@ -109,7 +109,10 @@ def test_some_long_texts_are_an_answer(index: Path) -> None:
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("letters", [b"heron ", b"x ", "国".encode(), b"aBcDe.fG "])
+@pytest.mark.parametrize(
+    "letters",
+    [b"x ", "国".encode(), *(pytest.param(each, marks=pytest.mark.slow) for each in (b"heron ", b"aBcDe.fG "))],
+)
 def test_keywords_are_not_rebuilt_from_texts_longer_than_any_documents(index: Path, letters: bytes) -> None:
     """They would take a second of CPU for every few chunks, and the texts of one file much memory."""
     forge(index, "UPDATE chunks SET text = ?", zlib.compress(letters * (TEXT_LIMIT // len(letters))))
