@@ -77,3 +77,12 @@ def test_idle_readers_are_bounded(index: vsearch.Index) -> None:
     for each in several:
         each.close()  # type: ignore[attr-defined]
     assert len(index._readers._idle) == MAX_IDLE_READERS
+
+
+def test_readers_share_the_cost_of_starting_the_engines(tmp_path: Path) -> None:
+    write_round(tmp_path, 0)
+    with vsearch.open_index(tmp_path, create=True, open_embedder=lambda _spec: WordEmbedder()) as index:
+        index.update([tmp_path])
+        with index._readers.lend() as one, index._readers.lend() as other:
+            assert one is not other
+            assert one.searcher._budgets is other.searcher._budgets

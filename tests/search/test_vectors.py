@@ -133,6 +133,14 @@ def test_it_scans_until_that_has_cost_the_start_of_the_engine(segments: list[Seg
     assert searched_graphs == [False, False, False, True, True, True]
 
 
+def test_routes_that_share_a_budget_start_the_engine_together(segments: list[SegmentView]) -> None:
+    budget = EngineBudget(3 * 1600)
+    first, second = (VectorRoute(segments, GRAPHS_ONLY, budget=budget) for _ in range(2))
+    searched_graphs = [route.best(QUERIES[0], ALL, 10)[1] is not None for route in (first, second, first, second)]
+    assert searched_graphs == [False, False, False, True]
+    assert first.best(QUERIES[0], ALL, 10)[1] is not None
+
+
 def test_segments_without_a_graph_are_scanned(segments: list[SegmentView]) -> None:
     assert VectorRoute(segments[1:3]).best(QUERIES[0], ALL[:200], 10, NARROW)[1] is None
     assert len(VectorRoute([]).best(QUERIES[0], ALL[:0], 10, NARROW)[0]) == 0
