@@ -166,9 +166,10 @@ def _headline(hit: Hit, root: Path, snippet: Snippet, *, colour: bool, links: bo
     if unit == "line":
         line = hit.start_line if full else hit.line_at(snippet.start)
         place += f":{line}"
-    elif hit.page is not None and not member:
-        page = hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))
-        place += "  " + one_line(place_of(hit.path, page, whole_heading, (hit.start_line, hit.end_line)) or "")
+    elif not member:
+        page = hit.page and hit.page + (0 if full else hit.text.count(PAGE_BREAK, 0, snippet.start))
+        part = one_line(place_of(hit.path, page, whole_heading, (hit.start_line, hit.end_line)) or "")
+        place += f"  {part}" if part else ""
     if links and hit.stale != "gone":
         place = linked(place, _root_of(hit, root) / hit.path, None if member else line)
     shown = f"  {one_line(heading)}" if heading and unit != "sheet" else ""

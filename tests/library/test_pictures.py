@@ -67,3 +67,27 @@ def test_words_in_pictures_are_found_when_asked_for_and_hits_say_where(tmp_path:
 
         assert index.update([photos], ocr=True).unchanged == 2
         assert index.update([photos]).unchanged == 2  # words that were found stay
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_figures_of_documents_are_places_and_their_words_are_found_when_asked_for(
+    tmp_path: Path, embedder: WordEmbedder
+) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(drawn("PNG", size=(200, 100)))
+    page = "<h1>Mill</h1><p>Text</p><img src='a.png' alt='A heron'>"
+    (folder / "page.html").write_text(page, encoding="utf-8")
+    (folder / "plain.html").write_text("<p>Text</p>", encoding="utf-8")
+    with vsearch.open_index(tmp_path, create=True, open_embedder=lambda _spec: embedder) as index:
+        index.update([folder])
+        hit = index.search("heron", mode="keyword").hits[0]
+        assert (hit.path, hit.place, hit.heading, hit.box) == ("notes/page.html", "figure 1", "Mill > figure 1", None)
+
+        again = index.update([folder], ocr=True)
+        assert (again.added, again.changed, again.failed) == (1, 2, 0)  # each document is read once more
+        hits = [hit for hit in index.search("exit gate", mode="keyword").hits if hit.path == "notes/page.html"]
+        assert [(hit.place, hit.box) for hit in hits] == [("figure 1", HitBox(0.25, 0.5, 0.5, 0.75))]
+
+        assert index.update([folder], ocr=True).unchanged == 3
+        assert index.update([folder]).unchanged == 3

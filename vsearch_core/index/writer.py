@@ -55,7 +55,7 @@ from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.recognition import is_installed
-from vsearch_core.text.extract.registry import current_versions, format_of, picture_extensions
+from vsearch_core.text.extract.registry import current_versions, extensions_with_pictures, format_of
 
 _OUTDATED = "all that a newer extractor finds"  # missing from files that an older one has read
 
@@ -222,7 +222,7 @@ def scan(
     versions = () if retry else (extractor_version(), *map(extractor_version, reading.unset))
     incomplete = (incomplete_files(catalog) if retry or reading.ocr else {}) | _outdated_files(catalog)
     if reading.ocr and is_installed():
-        incomplete |= dict.fromkeys(files_without_key(catalog, picture_extensions(), BOXES), (_OUTDATED,))
+        incomplete |= dict.fromkeys(files_without_key(catalog, extensions_with_pictures(), BOXES), (_OUTDATED,))
     known = KnownFiles(live, catalog.files(live=False), load_skipped(catalog), versions, incomplete)
     before = catalog_sources(root, catalog)
     known_sources = before if sources else [walk.for_known_source(source) for source in before]

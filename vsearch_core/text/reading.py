@@ -5,6 +5,7 @@ A few small plain-text files are read in this process, all others in worker proc
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def read(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions = DEF
     digest = blake2b(data, digest_size=16).digest()
     if digest in file.known:
         return FileRead(digest)
+    if file.data is None:
+        options = replace(options, folder=Path(file.path).parent)
     reasons: tuple[str, ...] = ()
     if not file.with_attachments:
         archive = is_archive(file.name)

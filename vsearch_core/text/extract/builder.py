@@ -28,6 +28,7 @@ class DocumentBuilder:
         self.limits = limits
         self.length = 0
         self.page: int | None = None
+        self._end_apart = 0  # where the last block ends that no chunk extends across
         self._parts: list[str] = []
         self._spans: list[Span] = []
         self._lines: list[int] = []
@@ -36,13 +37,18 @@ class DocumentBuilder:
         self.boxes: list[TextBox] | None = None
         self.first_heading: str | None = None
 
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The headings of the blocks that follow, outermost first."""
+        return self._trail.titles
+
     def start_page(self, number: int, *, apart: bool = False) -> None:
         """Assign the following blocks to page `number`. If `apart` is True, no chunk extends across the page break."""
         if self._spans and self.page is not None and number > self.page:
             break_ = PAGE_BREAK * min(number - self.page, MAX_HEADER) + "\n"
             start = self.length
             self._write(break_, self._lines[-1:])
-            if not apart:
+            if not apart and start != self._end_apart:
                 self._spans[-1] = replace(self._spans[-1], end=start + len(break_))
         self.page = number
 
@@ -96,6 +102,20 @@ class DocumentBuilder:
         else:
             self._spans.append(span)
 
+    def add_apart(self, text: str, titles: Sequence[str], line: int = 0) -> int:
+        """Add a block below these titles alone, of which no chunk has other text, too. Return its start.
+
+        `line` is its line in the source, if it isn't 0. The block must be stripped.
+        """
+        self._write("\n", [line] if line else ())
+        start = self.length
+        text = text.replace(PAGE_BREAK, " ")
+        self._write(f"{text}\n\n", [line] * (text.count("\n") + 2) if line else ())
+        self._spans.append(Span(start, self.length, tuple(titles), self.page))
+        self._write("\n", [line] if line else ())
+        self._end_apart = self.length
+        return start
+
     def text_since(self, start: int) -> str:
         """Return the text from an offset on, which must be the beginning of a block."""
         at, kept = self.length, list[str]()
@@ -132,6 +152,9 @@ class DocumentBuilder:
             self._write("\n", [line] if line else ())
         start = self.length
         outer = self._trail.titles
+        if part.boxes is not None:
+            moved = [replace(box, start=box.start + start, end=box.end + start, page=self.page) for box in part.boxes]
+            self.boxes = [*(self.boxes or ()), *moved]
         text = part.text.replace(PAGE_BREAK, " ") + "\n\n"
         self._write(text, [*lines, *lines[-1:]] if lines else [line] * text.count("\n") if line else ())
         for span in part.spans:
@@ -139,6 +162,8 @@ class DocumentBuilder:
             self._spans.append(
                 replace(span, start=span.start + start, end=span.end + start, heading=outer + inner, page=self.page)
             )
+        if part.spans and part.spans[-1].end < len(part.text):
+            self._end_apart = self.length
 
     def document(
         self, title: str | None = None, language: str | None = None, metadata: Mapping[str, JsonValue] | None = None

@@ -3,6 +3,7 @@
 import codecs
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import cache
 
 from vsearch_core.errors import BinaryFileError
@@ -53,8 +54,10 @@ _LARGE = 1 << 20  # characters; a list of the words of a longer text could take 
 _BLANKS = {code: " " for code in range(0x3001) if chr(code).isspace()}
 
 
-def decode(name: str, data: bytes, declared: str | None = None) -> str:
+def decode(name: str, data: bytes, declared: str | None = None, *, take_blobs: Callable[[str], str] = str) -> str:
     """Decode the bytes of a text file. Line ends become newlines; a byte order mark and base64 data are removed.
+
+    `take_blobs` gets the text before base64 data are removed, and returns the text to go on with.
 
     The encoding is UTF-8 if that fits the bytes. Otherwise it is `declared`, the encoding that the file itself names,
     or else a guess. Bytes that can't be decoded become U+FFFD. Soft hyphens, which part words, are removed.
@@ -65,7 +68,7 @@ def decode(name: str, data: bytes, declared: str | None = None) -> str:
         text = text.replace("\0", "\ufffd")  # a NUL beyond the sample: a hole in a long log doesn't make it binary
     if SOFT_HYPHEN in text:
         text = text.replace(SOFT_HYPHEN, "")
-    return without_blobs(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return without_blobs(take_blobs(text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def _decode(name: str, data: bytes, declared: str | None) -> str:

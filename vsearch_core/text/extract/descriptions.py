@@ -22,6 +22,8 @@ class Description:
 
 
 _PASSWORD = "`office`: files with a password"
+_PASSWORD_OR_FIGURES = "`office`: files with a password; `ocr` and the option `ocr`: the words in figures"
+_FIGURES = "`ocr` and the option `ocr`: the words in figures"
 _OFFICE = "tables as rows; notes and comments; alternative texts; words of charts and text boxes"
 _HEADERS = "page headers and footers, tables of contents"
 _MAIL = "headers, also of forwarded messages; the plain version, or the HTML one if the plain one says much less"
@@ -60,9 +62,10 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     ),
     "HTML": Description(
         "`h1`–`h6`",
-        "tables as rows; alternative texts; articles in JSON-LD and text for browsers without scripts if the page has "
-        "no other",
+        "tables as rows; alternative texts; figures, from `data:` URLs and files in the page's folder; articles in "
+        "JSON-LD and text for browsers without scripts if the page has no other",
         "navigation, menus, cookie notices, dialogs, headers, footers, permalinks, scripts",
+        _FIGURES,
     ),
     "saved web page": Description("`h1`–`h6`", "the page as HTML", "its pictures and scripts; the rest as for HTML"),
     "XML": Description(
@@ -73,19 +76,24 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "PDF": Description(
         "the outline",
         "columns one after the other; words broken at line ends whole; values of form fields, forms in XFA, comments"
-        " and typed-on text below the page",
+        " and typed-on text below the page; figures, with alternative texts of tagged files and captions below "
+        "pictures",
         "page headers and footers (lines with the same words in the same place on most pages, and page numbers that "
         "count up); text in fonts that don't say which letters they show; attached files",
-        "`ocr` or the program `ocrmypdf`, and the option `ocr`: text of scanned pages and in such fonts",
+        "`ocr` or the program `ocrmypdf`, and the option `ocr`: text of scanned pages and in such fonts; `ocr`: the "
+        "words in figures",
     ),
     "Word document": Description(
-        "heading styles", f"{_OFFICE}; automatic numbers; SmartArt; imported documents", _HEADERS, _PASSWORD
+        "heading styles",
+        f"{_OFFICE}; automatic numbers; SmartArt; imported documents; figures",
+        _HEADERS,
+        _PASSWORD_OR_FIGURES,
     ),
     "PowerPoint presentation": Description(
         "titles of slides",
-        "text, tables, words of charts and SmartArt, alternative texts, speaker's notes, comments",
-        "pictures, text of master slides",
-        _PASSWORD,
+        "text, tables, words of charts and SmartArt, alternative texts, speaker's notes, comments, figures",
+        "text and pictures of master slides",
+        _PASSWORD_OR_FIGURES,
     ),
     "Excel spreadsheet": Description(
         "the sheet's name", f"{_SHEET}, text boxes and words of charts", "formulas, styles", _PASSWORD
@@ -117,7 +125,9 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
         "heading styles", "tables as rows; automatic numbers; notes; results of objects", f"{_HEADERS}, pictures"
     ),
     "book (FB2)": Description("titles", "text", "pictures"),
-    "book (EPUB)": Description("titles, or the table of contents", "chapters in reading order", "pictures, styles"),
+    "book (EPUB)": Description(
+        "titles, or the table of contents", "chapters in reading order; figures", "styles", _FIGURES
+    ),
     "CSV and TSV": Description("", "cut between rows; the row of column names may stand below titles, and hold years"),
     "JSON": Description("keys", "escapes undone"),
     "JSON lines": Description("", "cut between lines; escapes undone"),

@@ -5,6 +5,7 @@ from typing import Literal
 
 from vsearch_core.text.extract.builder import MAX_HEADER
 from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.figures import FoundFigure
 from vsearch_core.text.extract.headings import MAX_TITLE, Block, Heading
 
 
@@ -16,6 +17,8 @@ class TextLayout:
         self._max_headings = max_headings
         self.rows: list[str] = []
         self.sources: list[int] = []
+        self.figures: list[FoundFigure] = []
+        self._figure_rows: list[int] = []
         self._headings: list[tuple[int, int, str]] = []  # row, level, title
         self._blocks: list[tuple[int, int, Literal["code", "rows"], str]] = []  # first row, last and one, kind, header
         self._parts: list[str] = []  # of the row being written
@@ -86,6 +89,23 @@ class TextLayout:
                 self._blocks.pop()  # a table in a listing
             names = self.rows[first_row] if header and first_row + 1 < len(self.rows) else ""
             self._blocks.append((first_row, len(self.rows), kind, names if len(names) <= MAX_HEADER else ""))
+
+    def add_figure(self, figure: FoundFigure) -> None:
+        """Record a figure in this place. Its texts are not part of the text here."""
+        self.figures.append(figure)
+        self._figure_rows.append(len(self.rows))
+
+    def placed_figures(self) -> list[tuple[int, FoundFigure]]:
+        """Return the figures, each with the offset in the text of the row that it is in or before."""
+        starts = self._starts()
+        return [
+            (starts[min(row, len(self.rows))], figure)
+            for row, figure in zip(self._figure_rows, self.figures, strict=True)
+        ]
+
+    def length(self) -> int:
+        """Return the number of characters of the text and of the texts of figures."""
+        return len(self.text()) + sum(len(text) for figure in self.figures for text in figure.texts)
 
     def text(self) -> str:
         """Return all lines as one text."""

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.figures import MAX_BYTES, Figures, FoundFigure, distinct_texts
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.package import Package
 
@@ -98,11 +100,12 @@ class _Chart(Paragraphs):
 
 
 class EmbeddedParts:
-    """Reads the charts and diagrams that a part of an Office document shows. Each is read only once."""
+    """Reads the charts, diagrams and pictures that a part of an Office document shows. Each is read only once."""
 
-    def __init__(self, package: Package, part: str) -> None:
-        """Read which charts and diagrams `part` refers to, such as "ppt/slides/slide1.xml"."""
+    def __init__(self, package: Package, part: str, figures: Figures | None = None) -> None:
+        """Read what `part` refers to, such as "ppt/slides/slide1.xml". `figures` reads its pictures."""
         self._package = package
+        self._figures = figures
         self._relations = package.relations(part)
         self._read: set[str] = set()
 
@@ -122,6 +125,14 @@ class EmbeddedParts:
         chart = _Chart(self._package)
         self._package.walk(member, chart)
         return list(dict.fromkeys(chart.found))
+
+    def figure(self, relation: str, *texts: str) -> FoundFigure | None:
+        """Return the picture that a relation's id refers to as a figure with these texts; None if it is no figure."""
+        kind, member = self._relations.get(relation, ("", ""))
+        load = partial(self._package.read_within, member, MAX_BYTES)
+        if kind != "image" or self._figures is None or not self._figures.is_figure(member, load):
+            return None
+        return FoundFigure(member, load, distinct_texts(*texts))
 
 
 def paragraphs(package: Package, member: str) -> list[str]:

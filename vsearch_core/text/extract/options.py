@@ -1,6 +1,7 @@
 """Options and limits of text extraction."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from vsearch_core.errors import (
     EncryptedError,
@@ -56,6 +57,7 @@ class ExtractOptions:
         secrets: True to read private keys instead of refusing them.
         source_archives: True to read archives of source code instead of refusing them.
         positions: True to keep where photos were taken.
+        folder: The folder of the file. Pictures in it that the file shows are read; None to open no other file.
         limits: The limits on the text and structure of a file.
         nesting: The number of documents that this one is inside of, such as 1 for an attachment.
         steady_only: True to read, of the files in this one, those in steady formats only; see `registry.Format`.
@@ -66,6 +68,7 @@ class ExtractOptions:
     secrets: bool = False
     source_archives: bool = False
     positions: bool = False
+    folder: Path | None = None
     limits: ExtractLimits = ExtractLimits()
     nesting: int = 0
     steady_only: bool = False
@@ -83,7 +86,7 @@ class ExtractOptions:
         if self.nesting >= _MAX_NESTING:
             return None
         limits = replace(self.limits, expanded_bytes=self.limits.expanded_bytes // 2)
-        return replace(self, limits=limits, nesting=self.nesting + 1)
+        return replace(self, folder=None, limits=limits, nesting=self.nesting + 1)
 
     def without_attachments(self) -> "ExtractOptions":
         """Return the options to read a message without its attachments."""

@@ -54,10 +54,7 @@ class Recogniser:
         lines = recognise(image)
         start = builder.length
         builder.add(as_text(lines))
-        found = boxes_in(builder.text_since(start), builder.page, lines)
-        boxes = builder.boxes if builder.boxes is not None else []
-        boxes += [replace(box, start=box.start + start, end=box.end + start) for box in found][: MAX_BOXES - len(boxes)]
-        builder.boxes = boxes
+        add_boxes(builder, start, builder.text_since(start), lines)
 
 
 def is_installed() -> bool:
@@ -162,6 +159,14 @@ def as_text(lines: Sequence[RecognisedLine]) -> str:
         parts.append(line.text)
         last = line
     return "".join(parts)
+
+
+def add_boxes(builder: DocumentBuilder, start: int, text: str, lines: Sequence[RecognisedLine]) -> None:
+    """Add the places of lines to a document that has their text at the offset `start`."""
+    boxes = builder.boxes if builder.boxes is not None else []
+    for box in boxes_in(text, builder.page, lines)[: MAX_BOXES - len(boxes)]:
+        boxes.append(replace(box, start=box.start + start, end=box.end + start))
+    builder.boxes = boxes
 
 
 def boxes_in(text: str, page: int | None, lines: Sequence[RecognisedLine]) -> list[TextBox]:

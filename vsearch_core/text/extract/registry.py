@@ -16,12 +16,14 @@ Extractor = Callable[[str, bytes, ExtractOptions], Document]
 # Increase it when extraction changes for some files: those that could not be read before are read again.
 EXTRACTOR_VERSION = "7"
 ATTACHMENT = "attachment "  # the heading of an attachment is this and its name
+FIGURE = "figure "  # the heading of a figure is this and its number on its page
 SOURCE_CODE = "source code"
 PICTURE = "picture"
 MEMBER = "member"  # the unit of archives: a file in one
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")  # may follow any suffix below
 _COMPRESSED_TAR = (".tgz", ".tbz", ".tbz2", ".txz", ".tzst")
 _FORMATS = "vsearch_core.text.formats."
+_FIGURE = re.compile(FIGURE + r"\d+")
 _BARE_NAME = re.compile(r"[^\W\d]\w*")  # a sheet's name that spreadsheets write without quotes
 _PROGRAMS = (
     *(".py", ".pyi", ".pyw", ".pyx", ".pxd", ".bzl", ".star", ".bazel", ".sage", ".gyp", ".rb", ".rake", ".ex"),
@@ -57,7 +59,7 @@ _XML = (
     *(".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl", ".kml", ".gpx", ".ttml"),
     *(".dfxp", ".xlf", ".xliff", ".tmx", ".resx", ".wsdl", ".opml", ".rdf", ".owl", ".xaml", ".ditamap"),
 )
-_PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib")
+PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib")
 _STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|.+[:;!]2,[A-Za-z]*|\d{1,8}\.?")  # names in Maildirs, in MH folders
 _MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "1p", "3p", "3pm", "3ssl"))
 
@@ -77,6 +79,7 @@ class Format:
             then be read without a worker process.
         often_textless: True if many files of the format have no text. They are skipped, not failed, if `needs` isn't
             installed.
+        figures: True if the pictures in its files are read as figures.
         version: The version of the extractor. A higher one makes updates read the files of this format again.
     """
 
@@ -88,6 +91,7 @@ class Format:
     extra: str = ""
     steady: bool = False
     often_textless: bool = False
+    figures: bool = False
     version: int = 1
 
     @property
@@ -112,12 +116,12 @@ FORMATS = (
     Format("LaTeX", (".tex", ".latex", ".ltx"), "latex:extract", version=2),
     Format("manual page", (*_MANUALS, ".man", ".mdoc", ".roff"), "man:extract"),
     Format(SOURCE_CODE, _PROGRAMS, "code:extract", steady=True, version=3),
-    Format("HTML", (".html", ".htm", ".xhtml"), "html:extract", version=3),
+    Format("HTML", (".html", ".htm", ".xhtml"), "html:extract_file", figures=True, version=4),
     Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page", version=2),
     Format("XML", _XML, "xml:extract", version=3),
-    Format("PDF", (".pdf",), "pdf:extract", "page", version=4),
-    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", version=3),
-    Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide", version=2),
+    Format("PDF", (".pdf",), "pdf:extract", "page", figures=True, version=5),
+    Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", figures=True, version=4),
+    Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide", figures=True, version=3),
     Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet", version=2),
     Format("Word document before 2007", (".doc", ".dot"), "old_office:extract", "page", version=2),
     Format("Excel spreadsheet before 2007", (".xls", ".xlt"), "old_office:extract", "sheet", version=2),
@@ -127,7 +131,7 @@ FORMATS = (
     Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide", version=2),
     Format("RTF", (".rtf",), "rtf:extract", "page", version=2),
     Format("book (FB2)", (".fb2",), "xml:extract_book", version=2),
-    Format("book (EPUB)", (".epub",), "epub:extract", "section", version=3),
+    Format("book (EPUB)", (".epub",), "epub:extract", "section", figures=True, version=4),
     Format("CSV and TSV", (".csv", ".tsv", ".tab"), "plain:extract_table", version=3),
     Format("JSON", (".json", ".json5", ".jsonc", ".geojson"), "data:extract_json", version=2),
     Format("JSON lines", (".jsonl", ".ndjson"), "data:extract_jsonl", version=2),
@@ -140,7 +144,7 @@ FORMATS = (
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell", version=2),
     Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract", version=2),
     Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract", version=3),
-    Format(PICTURE, _PICTURES, "picture:extract", "page", needs="PIL", extra="images", often_textless=True),
+    Format(PICTURE, PICTURES, "picture:extract", "page", needs="PIL", extra="images", often_textless=True),
     Format("zip archive", (".zip",), "archive:extract_zip", MEMBER),
     Format("tar archive", (".tar", *_COMPRESSED_TAR), "archive:extract_tar", MEMBER),
     Format("7z archive", (".7z",), "archive:extract_7z", MEMBER, needs="py7zr", extra="archives"),
@@ -202,9 +206,9 @@ def current_versions() -> dict[str, int | None]:
     return {**revised, **dict.fromkeys(suffix[1:] for suffix in COMPRESSED)}
 
 
-def picture_extensions() -> list[str]:
-    """Return the extensions of picture files, without the dot."""
-    return [suffix[1:] for suffix in _PICTURES]
+def extensions_with_pictures() -> list[str]:
+    """Return the extensions of files whose pictures are read, without the dot."""
+    return [suffix[1:] for row in FORMATS if row.figures or row.name == PICTURE for suffix in row.suffixes]
 
 
 def is_steady(name: str) -> bool:
@@ -228,18 +232,19 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
         lines: The first and the last line of the chunk; for a spreadsheet, the rows.
 
     Returns:
-        The description, or None if the format or the chunk has no page. In a message, it names the attachment, if the
-        chunk is of one: "attachment report.pdf". In an archive, it names the file: "archive.zip!inner/path".
+        The description, or None if the format or the chunk has no page. It names the figure, if the chunk is of one:
+        "page 3, figure 2". In a message, it names the attachment: "attachment report.pdf". In an archive, it names the
+        file: "archive.zip!inner/path".
     """
     row = format_of(path)
     member = _member_of(row, heading)
     if member:
         return f"{PurePath(path).name}!{member}"
-    unit, attachment = row.unit, _attachment_of(row, heading)
+    unit, inner = row.unit, _part_of_page(row, heading)
     if unit in {"line", MEMBER} or page is None:
-        return attachment
+        return inner
     if unit != "sheet":
-        return f"{unit} {page}, {attachment}" if attachment else f"{unit} {page}"
+        return f"{unit} {page}, {inner}" if inner else f"{unit} {page}"
     name = heading or f"Sheet{page}"
     if not _BARE_NAME.fullmatch(name):
         name = "'" + name.replace("'", "''") + "'"
@@ -294,9 +299,13 @@ def _has_attachments(row: Format) -> bool:
     return row.extractor.startswith(("mail:", "msg:"))
 
 
-def _attachment_of(row: Format, heading: str | None) -> str | None:
-    """Return the heading of the attachment that a chunk of a message is in, or None."""
-    if not _has_attachments(row):
+def _part_of_page(row: Format, heading: str | None) -> str | None:
+    """Return the attachment and the figure that a chunk is in, such as "attachment report.pdf, figure 2", or None."""
+    if not heading or not (row.figures or _has_attachments(row)):
         return None
-    titles = (heading or "").split(HEADING_SEPARATOR)
-    return next((title for title in titles if title.startswith(ATTACHMENT)), None)
+    titles = heading.split(HEADING_SEPARATOR)
+    is_message = _has_attachments(row)
+    attachment = next((title for title in titles if is_message and title.startswith(ATTACHMENT)), "")
+    has_figures = format_of(attachment).figures if attachment else row.figures
+    figure = titles[-1] if has_figures and _FIGURE.fullmatch(titles[-1]) else ""
+    return ", ".join(filter(None, (attachment, figure))) or None

@@ -1,13 +1,15 @@
 """Extracts text from Word documents (DOCX, OOXML WordprocessingML, ECMA-376)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.figures import Figures, FoundFigure, distinct_texts
 from vsearch_core.text.extract.office import EmbeddedParts, alternative_text, embedded_document
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
@@ -22,20 +24,24 @@ _SKIPPED = frozenset(  # other versions of the text, and of its properties
 _CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _NOTES = ("footnotes", "endnotes", "comments")
 _CHUNK_SUFFIXES = (".html", ".htm", ".xhtml", ".mht", ".mhtml", ".rtf", ".docx", ".docm", ".dotx", ".txt")
+_DRAWINGS = frozenset({"drawing", "pict", "object"})
+_PICTURES = {"blip": "embed", "imagedata": "id"}  # elements that show a picture -> the attribute with its relation
+_CONTENTS_LEVEL, _CAPTION_LEVEL = -1, -2  # of paragraphs that are no headings
 _MAX_CHUNKS = 100  # imported documents that are read
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the paragraphs under their headings and the tables as rows, followed by notes and comments.
+    """Return the paragraphs under their headings and the tables as rows, followed by notes, comments and figures.
 
     The text includes automatic numbers, the words in charts and diagrams, alternative texts and imported documents. It
     leaves out headers, footers, tables of contents and deleted text. Page numbers are known only if Word has saved page
-    breaks in the file. Raises ExtractionError if the file can't be read.
+    breaks in the file; figures then follow the text of their page. Raises ExtractionError if the file can't be read.
     """
     package = Package(name, data, KIND, options)
     main = next(iter(package.related("", "officeDocument")), "word/document.xml")
     package.require(main)
     properties, builder, numbering = Properties(), DocumentBuilder(name, options.limits), Numbering(options.limits)
+    figures = _WaitingFigures(builder, Figures(name, options))
     styles = _Styles(options.limits)
     for member in package.related("", "core-properties"):
         package.walk(member, properties)
@@ -43,7 +49,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         package.walk(member, styles)
     for member in package.related(main, "numbering"):
         package.walk(member, numbering)
-    text = _Text(builder, styles, numbering, _Parts(package, main, options))
+    text = _Text(builder, styles, numbering, _Parts(package, main, options, figures.figures), figures)
     builder.start_page(1)
     package.walk(main, text)
     if builder.page == 1:
@@ -51,15 +57,18 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     builder.end_headings()
     for notes in _NOTES:
         for member in package.related(main, notes):
-            package.walk(member, _Text(builder, styles, numbering, _Parts(package, member, options)))
+            parts = _Parts(package, member, options, figures.figures)
+            package.walk(member, _Text(builder, styles, numbering, parts, figures))
+    figures.write()
+    figures.figures.report(builder)
     return builder.document(properties.title or text.title, properties.language, properties.metadata)
 
 
 class _Parts(EmbeddedParts):
     """The charts, diagrams and imported documents that a part shows."""
 
-    def __init__(self, package: Package, part: str, options: ExtractOptions) -> None:
-        super().__init__(package, part)
+    def __init__(self, package: Package, part: str, options: ExtractOptions, figures: Figures) -> None:
+        super().__init__(package, part, figures)
         self._options = options
         self._chunks = 0
 
@@ -76,8 +85,45 @@ class _Parts(EmbeddedParts):
         return embedded_document(member + suffix, self._package.read(member), self._options)
 
 
+class _WaitingFigures:
+    """Collects the figures of a page, until the page is complete."""
+
+    def __init__(self, builder: DocumentBuilder, figures: Figures) -> None:
+        self.figures = figures
+        self.lacks_caption = False  # the last figure has no caption, and nothing but blank paragraphs follows so far
+        self._builder = builder
+        self._found: list[FoundFigure] = []
+
+    def add(self, figure: FoundFigure) -> None:
+        self._found.append(replace(figure, titles=self._builder.titles))
+        self.lacks_caption = True
+
+    def describe(self, caption: str) -> None:
+        """Add a caption to the last figure."""
+        last = self._found[-1]
+        self._found[-1] = replace(last, texts=distinct_texts(*last.texts, caption))
+        self.lacks_caption = False
+
+    def write(self) -> None:
+        """Add the figures to the document."""
+        self.figures.write(self._builder, self._found)
+        self._found.clear()
+        self.lacks_caption = False
+
+
+@dataclass(slots=True)
+class _Drawing:
+    """An open drawing: its alternative text, until it is written or belongs to a figure, and that of its picture."""
+
+    text: str = ""
+    picture_text: str = ""
+
+
 class _Styles:
-    """Collects the heading levels of paragraph styles; 0 is the title, -1 a line of a table of contents."""
+    """Collects the heading levels of paragraph styles; 0 is the title.
+
+    -1 is a line of a table of contents, and -2 a caption.
+    """
 
     def __init__(self, limits: ExtractLimits) -> None:
         self._limits = limits
@@ -105,7 +151,9 @@ class _Styles:
             if match := _HEADING.fullmatch(value):
                 self._levels[self._id] = int(match[1])
             elif _CONTENTS.fullmatch(value):
-                self._levels[self._id] = -1
+                self._levels[self._id] = _CONTENTS_LEVEL
+            elif value.lower() == "caption":
+                self._levels[self._id] = _CAPTION_LEVEL
             elif value.lower() == "title":
                 self._levels[self._id] = 0
 
@@ -115,7 +163,7 @@ class _Styles:
     def level(self, style: str) -> int | None:
         """Return the heading level of a paragraph style, which it may inherit; None if it isn't a heading.
 
-        The level is 0 for the title, and -1 for a line of a table of contents.
+        The level is 0 for the title, -1 for a line of a table of contents, and -2 for a caption.
         """
         return next((self._levels[each] for each in self._ancestry(style) if each in self._levels), None)
 
@@ -142,8 +190,17 @@ class _Styles:
 class _Text:
     """Adds the paragraphs and tables of a part to the builder."""
 
-    def __init__(self, builder: DocumentBuilder, styles: _Styles, numbering: Numbering, parts: _Parts) -> None:
+    def __init__(
+        self,
+        builder: DocumentBuilder,
+        styles: _Styles,
+        numbering: Numbering,
+        parts: _Parts,
+        figures: _WaitingFigures,
+    ) -> None:
         self.builder = builder
+        self.figures = figures
+        self.drawings: list[_Drawing] = []
         self.styles = styles
         self.numbering = numbering
         self.parts = parts
@@ -203,7 +260,39 @@ class _Text:
             self.is_item = True
 
     def start_drawing(self, tag: str, attributes: Mapping[str, str]) -> None:
-        lines = [alternative_text(attributes)] if tag in {"docPr", "shape"} else self.parts.lines(tag, attributes)
+        if tag in _DRAWINGS:
+            self.drawings.append(_Drawing())
+        elif tag in {"docPr", "shape"}:
+            self.put_description()
+            if self.drawings:
+                self.drawings[-1].text = alternative_text(attributes)
+            else:
+                self.put_lines([alternative_text(attributes)])
+        elif tag == "cNvPr" and self.drawings:
+            self.drawings[-1].picture_text = alternative_text(attributes)
+        elif tag in _PICTURES:
+            self.show_picture(attributes.get(_PICTURES[tag], ""))
+        elif tag == "txbxContent":
+            self.put_description()
+        elif lines := self.parts.lines(tag, attributes):
+            self.put_description()
+            self.put_lines(lines)
+
+    def show_picture(self, relation: str) -> None:
+        drawing = self.drawings[-1] if self.drawings else _Drawing()
+        figure = self.parts.figure(relation, drawing.text, drawing.picture_text)
+        if figure is not None:
+            drawing.text = ""
+            self.figures.add(figure)
+        drawing.picture_text = ""
+
+    def put_description(self) -> None:
+        """Write the alternative text of the open drawing as a paragraph, unless it belongs to a figure."""
+        if self.drawings and self.drawings[-1].text:
+            self.put_lines([self.drawings[-1].text])
+            self.drawings[-1].text = ""
+
+    def put_lines(self, lines: Sequence[str]) -> None:
         if any(lines):
             self.start("p", {})
             self.put("\n".join(lines))
@@ -235,6 +324,9 @@ class _Text:
             self.in_text = False
         elif tag == "p":
             self.end_paragraph()
+        elif tag in _DRAWINGS:
+            self.put_description()
+            self.drawings.pop()
         elif tag == "tr" and self.tables == 1:
             row = " | ".join(map(" ".join, self.cells))
             if row.strip(" |"):
@@ -253,8 +345,14 @@ class _Text:
         outer = self.outer.pop()
         self.paragraph, self.level, self.is_item, self.is_blank, self.style, self.list, self.list_level = outer
         self.length = self.length if self.outer else 0
-        if not text or level == -1:
+        if not text or level == _CONTENTS_LEVEL:
             return
+        if level == _CAPTION_LEVEL:
+            if self.figures.lacks_caption:
+                self.figures.describe(text)
+                return
+            level = None
+        self.figures.lacks_caption = False
         if label not in {"", BULLET}:
             text = f"{label} {text}"
         if self.tables:
@@ -284,5 +382,6 @@ class _Text:
     def turn_pages(self) -> None:
         """Begin a new page for each page break since the last call. A break inside a paragraph counts after it."""
         if self.breaks:
+            self.figures.write()
             self.builder.start_page((self.builder.page or 1) + self.breaks)
             self.breaks = 0

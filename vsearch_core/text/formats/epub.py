@@ -10,9 +10,12 @@ from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder, numbered
 from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.figures import MAX_BYTES, Figures
 from vsearch_core.text.extract.headings import MAX_TITLE
+from vsearch_core.text.extract.linked_pictures import PagePictures
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
+from vsearch_core.text.formats.html import PageFigures
 from vsearch_core.text.formats.html import extract as extract_html
 
 KIND = "book"
@@ -43,7 +46,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     locked = _Attributes("CipherReference", "URI", limits)
     package.walk("META-INF/encryption.xml", locked)
     titles = _titles(package, folder, book)
-    builder = DocumentBuilder(name, limits)
+    builder, figures = DocumentBuilder(name, limits), Figures(name, options)
     missing: list[int] = []
     for number, item in enumerate(book.in_order, 1):
         member = posixpath.normpath(posixpath.join(folder, unquote(book.items.get(item, ("", "", ""))[0])))
@@ -58,9 +61,11 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         page = package.read(member)
         if page and book.items[item][1] not in _PAGES and not _HTML.search(page[:_HEAD_BYTES]):
             continue  # whatever its media type is: many a book has a wrong one
-        section = replace(extract_html(member, page, options), lines=None)
+        pictures = PagePictures(posixpath.dirname(member), lambda path: package.read_within(path, MAX_BYTES))
+        section = replace(extract_html(member, page, options, PageFigures(figures, pictures)), lines=None)
         builder.start_page(number)
         builder.add_document(section, titles.get(member, ""))
+    figures.report(builder)
     if missing:
         builder.left_out.append("can't find " + numbered("section", missing))
     return builder.document(properties.title, properties.language, properties.metadata)

@@ -1,17 +1,23 @@
 """Extracts the main text of HTML pages, without navigation and other boilerplate."""
 
 import html
+import itertools
 import re
+from bisect import bisect_right
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from vsearch_core.json_text import parse_json
 from vsearch_core.model import Document, JsonValue, Span
+from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import decode, one_line
+from vsearch_core.text.extract.figures import Figures, FoundFigure, Load, distinct_texts
 from vsearch_core.text.extract.headings import MAX_TITLE, spans_between, with_blocks
 from vsearch_core.text.extract.layout import TextLayout
+from vsearch_core.text.extract.linked_pictures import PagePictures, read_beside
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 
 _CHARSET = re.compile(
@@ -62,6 +68,10 @@ _PERMALINK_CLASSES = frozenset(
     | {"heading-link", "direct-link"}
 )
 _FILE_NAME = re.compile(r"[^\s/]{1,200}\.(?:png|jpe?g|gif|svg|webp|bmp)", re.IGNORECASE)
+_SOURCES = ("src", "data-src", "data-original")  # the attributes of an <img> that may name its picture
+_MAX_AROUND = 50  # elements around an image within its <figure>
+_MAX_PIECES = 500  # of text of a caption
+_MAX_IMAGES = 50  # of a <figure> that are looked at for the one that its caption is about
 _MIN_ALT, _MAX_ALT = 3, 1000  # characters of alternative text; fewer are decoration
 _FEW = 200  # characters: a page of fewer may have its text elsewhere
 _WRAPPER = re.compile(
@@ -86,26 +96,58 @@ _OVERLOADED = re.compile(  # a tag of a thousand attributes: the parser's time i
 )
 
 
-def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+@dataclass(frozen=True, slots=True)
+class PageFigures:
+    """Finds the figures that a page shows, and adds their texts to those of the document that the page is of."""
+
+    figures: Figures
+    pictures: PagePictures
+
+    def find(self, image: Any) -> tuple[str, Load] | None:
+        """Return the address and the loader of the picture that an <img> shows, or None if it shows no figure."""
+        addresses = [image.get(name, "") for name in _SOURCES]
+        addresses.append(image.get("srcset", "").strip().partition(" ")[0])
+        for found in map(self.pictures.find, filter(None, addresses)):
+            if found is not None and self.figures.is_figure(*found):
+                return found
+        return None
+
+
+def extract_file(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
+    """Return the text of a page as `extract` does, and the figures that it shows."""
+    figures = Figures(name, options)
+    pictures = PagePictures("", partial(read_beside, options.folder))
+    document = extract(name, data, options, PageFigures(figures, pictures))
+    builder = DocumentBuilder(name, options.limits)
+    figures.report(builder)
+    boxes = builder.boxes if document.boxes is None else document.boxes
+    left_out = (*document.left_out, *builder.left_out)
+    return replace(document, left_out=left_out, boxes=None if boxes is None else tuple(boxes))
+
+
+def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS, figures: PageFigures | None = None) -> Document:
     """Return the main text, divided at headings. Code and tables are marked as such.
 
     Blocks such as paragraphs are separated by blank lines. `Document.lines` maps each line of the text to its line in
-    the source. Raises BinaryFileError if the file isn't text.
+    the source. With `figures`, the texts about pictures that are figures follow, each in a place of its own. Raises
+    BinaryFileError if the file isn't text.
     """
     declared = _CHARSET.search(data[:_HEAD_BYTES])
-    source = _SOFT_HYPHEN.sub("", decode(name, data, declared[1].decode() if declared else None))
+    take = str if figures is None else figures.pictures.take_embedded
+    source = decode(name, data, declared[1].decode() if declared else None, take_blobs=take)
+    source = _SOFT_HYPHEN.sub("", source)
     root = _UNPARSED if _is_too_large(source, options.limits) else _parse(source)
     if root is None:
         return Document("", ())
     if root is _UNPARSED:
         text = _stripped(source)
         return Document(text, (Span(0, len(text)),) if text.strip() else ())
-    layout = _main_text(root, options.limits)
+    layout = _main_text(root, options.limits, figures)
     text, headings = layout.text(), layout.headings()
     title = one_line(root.findtext("head/title") or "")[:MAX_TITLE]
     first = next((heading.title for heading in headings if heading.level == 1), None)
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or ""
-    return Document(
+    document = Document(
         text,
         with_blocks(spans_between(text, headings), layout.blocks()),
         title=title or first,
@@ -113,6 +155,25 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         metadata=_metadata(root),
         lines=tuple(layout.sources) or None,
     )
+    if figures is None or not layout.figures:
+        return document
+    return _with_figures(name, document, layout, figures.figures, options.limits)
+
+
+def _with_figures(
+    name: str, document: Document, layout: TextLayout, figures: Figures, limits: ExtractLimits
+) -> Document:
+    """Return the document with its figures after its text, below the headings that they stand under."""
+    builder = DocumentBuilder(name, limits)
+    if document.text:
+        builder.add_document(document, lines=document.lines or ())
+    starts = [span.start for span in document.spans]
+    found = []
+    for start, figure in layout.placed_figures():
+        at = bisect_right(starts, start) - 1
+        found.append(replace(figure, titles=document.spans[at].heading if at >= 0 else ()))
+    figures.write(builder, found)
+    return builder.document(document.title, document.language, document.metadata)
 
 
 _UNPARSED: Any = object()  # stands for the tree of a page that is read without one
@@ -160,24 +221,24 @@ def _metadata(root: Any) -> dict[str, JsonValue]:
     return found
 
 
-def _main_text(root: Any, limits: ExtractLimits) -> TextLayout:
+def _main_text(root: Any, limits: ExtractLimits, figures: PageFigures | None) -> TextLayout:
     """Lay out the <main> or the <article>s if they hold most of the text, else the page without its boilerplate."""
     body = root.find("body")
     body = root if body is None else body
     landmarks = _Landmarks(_menus(body), _titled(body), _length(body) * _MAIN_SHARE)
-    page = _Renderer(landmarks, limits).render([body])
+    page = _Renderer(landmarks, limits, figures).render([body])
     mains = root.xpath("//*[self::main or @role='main']")[:1] or root.xpath("//article[not(ancestor::article)]")
     if mains:
-        main = _Renderer(landmarks, limits).render(mains)
-        if len(main.text()) >= _MAIN_SHARE * len(page.text()):
+        main = _Renderer(landmarks, limits, figures).render(mains)
+        if main.length() >= _MAIN_SHARE * page.length():
             page = main
-    if not page.text():
-        page = _Renderer(landmarks, limits, keep_all=True).render([body])
-    length = len(page.text())
+    if not page.length():
+        page = _Renderer(landmarks, limits, figures, keep_all=True).render([body])
+    length = page.length()
     if length < _FEW:
-        scriptless = _Renderer(landmarks, limits, keep_all=not length, is_scriptless=True).render([body])
-        if len(scriptless.text()) > 3 * length:
-            page, length = scriptless, len(scriptless.text())
+        scriptless = _Renderer(landmarks, limits, figures, keep_all=not length, is_scriptless=True).render([body])
+        if scriptless.length() > 3 * length:
+            page, length = scriptless, scriptless.length()
     if length < _FEW:
         for line, article in _articles(root):
             if len(article) > length:
@@ -295,15 +356,18 @@ class _Renderer:
         self,
         landmarks: _Landmarks,
         limits: ExtractLimits,
+        figures: PageFigures | None,
         *,
         keep_all: bool = False,
         is_scriptless: bool = False,
     ) -> None:
         self.layout = TextLayout(limits.headings)
+        self.figures = figures
         self.keep_all = keep_all  # boilerplate too: for pages that have nothing else
         self.never_text = _NEVER_TEXT - _SCRIPTLESS if is_scriptless else _NEVER_TEXT
         self.landmarks = landmarks
         self.kept_hidden: Any = None  # the page itself, hidden from screen readers while a dialog is open
+        self.captions: dict[Any, Any] = {}  # the image that the caption of a <figure> is about
         self.in_heading = False
         self.line = 1
         self.verbatim = 0  # open <pre> elements
@@ -364,6 +428,8 @@ class _Renderer:
         tag = element.tag
         if tag == "template" and element.get("shadowrootmode"):
             return False
+        if tag == "figcaption" and self.figures and self.captioned(element.getparent()) is not None:
+            return True  # its text is that of the figure
         if self.keep_all or tag in self.never_text:
             return tag in self.never_text or _is_permalink(element)
         if tag == "nav" or _is_hidden(element) or _is_permalink(element) or self.is_kept_from_readers(element):
@@ -413,12 +479,46 @@ class _Renderer:
         elif tag == "li" and not self.in_row:
             self.layout.bullet()
         elif tag == "img" and not self.in_heading and not self.verbatim:
-            alt = one_line(element.get("alt", ""))[:_MAX_ALT]
-            if len(alt) >= _MIN_ALT and not _FILE_NAME.fullmatch(alt):
-                self.layout.space()
-                self.layout.write(alt, self.line)
-                self.layout.space()
+            self.start_image(element)
         self.in_heading = self.in_heading or tag in _LEVELS
+
+    def start_image(self, image: Any) -> None:
+        alt, title = (one_line(image.get(name, ""))[:_MAX_ALT] for name in ("alt", "title"))
+        alt, title = ("" if len(text) < _MIN_ALT or _FILE_NAME.fullmatch(text) else text for text in (alt, title))
+        found = self.figures.find(image) if self.figures else None
+        if found is not None:
+            captions = (
+                "".join(islice(caption.itertext(), _MAX_PIECES))
+                for figure in image.iterancestors("figure")
+                if self.captioned(figure) is image
+                for caption in figure.iterchildren("figcaption")
+            )
+            self.layout.add_figure(FoundFigure(*found, distinct_texts(alt, title, *captions), line=self.line))
+        elif alt:
+            self.layout.space()
+            self.layout.write(alt, self.line)
+            self.layout.space()
+
+    def captioned(self, figure: Any) -> Any:
+        """Return the image that the caption of a <figure> is about: its first that is a figure here, or None."""
+        if figure is None or figure.tag != "figure" or self.figures is None:
+            return None
+        if figure not in self.captions:
+            images = islice(figure.iter("img"), _MAX_IMAGES)
+            shown = (image for image in images if self.is_shown(image, figure) and self.figures.find(image))
+            self.captions[figure] = next(shown, None)
+        return self.captions[figure]
+
+    def is_shown(self, image: Any, figure: Any) -> bool:
+        """Return True if neither an image nor what is around it in its <figure> is left out."""
+        for element in islice(itertools.chain([image], image.iterancestors()), _MAX_AROUND):
+            if element is figure:
+                return True
+            if element.tag in self.never_text or element.tag == "pre" or element.tag in _LEVELS:
+                return False
+            if not self.keep_all and (_is_hidden(element) or element.get("aria-hidden") == "true"):
+                return False
+        return False
 
     def end(self, element: Any) -> None:
         tag = element.tag

@@ -17,11 +17,14 @@ from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span, TextBox
 from vsearch_core.text.extract.builder import numbered
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import damaged, encrypted, too_large
+from vsearch_core.text.extract.figures import FigureWords
 from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail, useful_title
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.page_headers import PageText, without_page_headers
 from vsearch_core.text.extract.recognition import MAX_BOXES, RecognisedLine, boxes_in
 from vsearch_core.text.formats.pdf_annotations import annotations, loose_values
+from vsearch_core.text.formats.pdf_figure_texts import PageBlock, figure_blocks, recognised_figures
+from vsearch_core.text.formats.pdf_figures import PdfFigure
 from vsearch_core.text.formats.pdf_resources import Font, PageResources
 from vsearch_core.text.formats.pdf_text import PdfiumDocument, ReadPage, opened
 from vsearch_core.text.formats.pdf_unreadable import is_unreadable, without_controls
@@ -54,9 +57,9 @@ _INFORMATION = {  # our key -> pypdf's
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return the text of all pages with a PAGE_BREAK between them, without page headers and footers.
 
-    Values of form fields and comments follow the text of their page. The entries of the PDF's outline (its bookmarks)
-    become headings. A page is under the first entry that points to it. If there is none, it is under the last entry
-    before it. Title, author and dates become metadata.
+    Values of form fields and comments follow the text of their page, and then the figures. The entries of the PDF's
+    outline (its bookmarks) become headings. A page is under the first entry that points to it. If there is none, it is
+    under the last entry before it. Title, author and dates become metadata.
 
     Raises:
         ExtractionError: The file is encrypted or damaged.
@@ -67,6 +70,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reader = _open(name, data, options.password)
+        words = FigureWords(name, options)
         pages = _pages(name, data, reader, options)
         numbers = pages.numbers
         if options.ocr and (pages.pictures or pages.unreadable or not numbers):
@@ -74,6 +78,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             numbers = pages.numbers
         elif not numbers:
             raise _no_text(name, reader, pages)
+        figures = _figure_blocks(data, pages, options, words)
         title, metadata = _information(reader)
         outline = _outline(reader)
     parts: list[str] = []
@@ -86,14 +91,34 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     for place, (number, trail) in enumerate(zip(numbers, trails, strict=True)):
         page = "\n\n".join(filter(None, (texts[number - 1], *pages.written.get(number, ()))))
         following = numbers[place + 1] if place + 1 < len(numbers) else number
-        parts.append(f"{page}\n{PAGE_BREAK * (following - number)}\n")
-        spans.append(Span(position, position + len(parts[-1]), trail, number))
-        for box in boxes_in(page, number, pages.recognised.get(number, ())):
-            boxes.append(replace(box, start=box.start + position, end=box.end + position))
-        position += len(parts[-1])
-    located = tuple(boxes[:MAX_BOXES]) or None
-    left_out = tuple(pages.left_out())
+        breaks = f"\n{PAGE_BREAK * (following - number)}\n"
+        beside = [replace(each, titles=(*trail, *each.titles)) for each in figures.get(number, ())]
+        own = [PageBlock(trail, page, pages.recognised.get(number, ()), page)] if page or not beside else []
+        blocks = [*own, *beside]
+        for block in blocks:
+            if block is not blocks[0]:
+                parts.append("\n")  # between the spans, so that no chunk has text of both
+                position += 1
+            parts.append(block.text + (breaks if len(blocks) == 1 else "\n\n"))
+            spans.append(Span(position, position + len(parts[-1]), block.titles, number))
+            for box in boxes_in(block.recognised, number, block.lines):
+                start = position + len(block.text) - len(block.recognised)
+                boxes.append(replace(box, start=box.start + start, end=box.end + start))
+            position += len(parts[-1])
+        if len(blocks) > 1:
+            parts.append(breaks)
+            position += len(breaks)
+    located = tuple(boxes[:MAX_BOXES]) if boxes or words.is_on else None
+    left_out = (*pages.left_out(), *words.left_out())
     return Document("".join(parts), tuple(spans), title, metadata=metadata, left_out=left_out, boxes=located)
+
+
+def _figure_blocks(
+    data: bytes, pages: "_Pages", options: ExtractOptions, words: FigureWords
+) -> dict[int, list[PageBlock]]:
+    typed = pages.texts.keys() - pages.recognised.keys()
+    recognised = recognised_figures(data, options.password, pages.figures, typed, words) if words.is_on else {}
+    return figure_blocks(pages.figures, recognised)
 
 
 def _open(name: str, data: bytes, password: str) -> Any:
@@ -133,6 +158,7 @@ class _Pages:
     pictures: list[int] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
+    figures: dict[int, tuple[PdfFigure, ...]] = field(default_factory=dict)
     recognised: dict[int, list[RecognisedLine]] = field(default_factory=dict)
     has_unread_form: bool = False
     failure: Exception | None = None
@@ -140,7 +166,8 @@ class _Pages:
     @property
     def numbers(self) -> list[int]:
         """The numbers of the pages that have any text, ascending."""
-        return sorted(self.texts.keys() | self.written.keys())
+        figures = {number for number, found in self.figures.items() if any(figure.texts for figure in found)}
+        return sorted(self.texts.keys() | self.written.keys() | figures)
 
     def left_out(self) -> Iterator[str]:
         """Yield a message about each kind of pages that are missing from the texts."""
@@ -178,6 +205,10 @@ def _pages(name: str, data: bytes, reader: Any, options: ExtractOptions) -> _Pag
                 if bombs > _MAX_BOMBS:
                     raise too_large(name) from None
                 continue
+            if read is not None and read.figures:
+                pages.figures[number] = tuple(
+                    replace(figure, texts=tuple(filter(None, map(_clean, figure.texts)))) for figure in read.figures
+                )
             if written:
                 pages.written[number] = [_clean(each) for each in written]
             if text is None:
@@ -339,7 +370,7 @@ def _with_recognised_text(name: str, data: bytes, pages: _Pages, options: Extrac
 
     wanted, recogniser = sorted({*pages.pictures, *pages.unreadable}), Recogniser()
     pages.pictures, pages.unreadable = [], []
-    for number, image in drawn_pages(data, options.password, wanted):
+    for number, image in drawn_pages(data, options.password, [(number, None) for number in wanted]):
         if not recogniser.has_time:
             pages.late.append(number)
         elif image is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vsearch_core.text.extract.page_headers import EDGE, EdgeLine, PageText
+from vsearch_core.text.formats.pdf_figures import PdfFigure, find_figures
 
 _MAX_EDGE = 200  # characters of such a line
 _MAX_RECTS = 5000  # pieces of text of a page that columns are looked for in
@@ -32,6 +33,7 @@ _MAX_DISTANCE = 1.2  # heights of a line between a row and the next
 _MIN_WIDTH = 6.0  # heights that the lines of a column are wide, on average; cells of tables are narrower
 _MIN_CONTINUED = 0.4  # of the lines of a column go on with a small letter; cells of tables begin with large ones
 _DOTS = 200  # an inch of a page whose text is recognised
+_MAX_DOTS = 300  # an inch of a figure whose text is recognised
 _MAX_DRAWN = 3000  # pixels of its longer side
 _MAX_FONT_NAME = 256  # bytes
 _LINE = re.compile(r"[^\r\n\ufffe]*[^\s\ufffe][^\r\n\ufffe]*")
@@ -43,13 +45,14 @@ class ReadPage:
     """The text of a page, and the share of its characters that were left out because their font has no mapping.
 
     `annotated` is False if the page has no annotations but links. `may_lack_letters` is True if PDFium may have left
-    out letters, because their font isn't in the file.
+    out letters, because their font isn't in the file. `figures` are those on the page, from its top to its bottom.
     """
 
     text: PageText
     unmapped: float
     annotated: bool
     may_lack_letters: bool = False
+    figures: tuple[PdfFigure, ...] = ()
 
 
 class PdfiumDocument:
@@ -69,7 +72,7 @@ class PdfiumDocument:
             if not text_page:
                 return None
             text, share = _PageReader(text_page, unmapped).read()
-            return ReadPage(text, share, _is_annotated(page))
+            return ReadPage(text, share, _is_annotated(page), figures=find_figures(page, text_page))
         finally:
             if text_page:
                 pdfium.FPDFText_ClosePage(text_page)
@@ -106,8 +109,13 @@ def opened(data: bytes, password: str) -> Iterator[PdfiumDocument | None]:
             pdfium.FPDF_CloseDocument(raw)
 
 
-def drawn_pages(data: bytes, password: str, numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
-    """Yield each of these pages (from 1) as an image of Pillow (mode RGB), or None if it can't be drawn."""
+def drawn_pages(
+    data: bytes, password: str, wanted: Sequence[tuple[int, PdfFigure | None]]
+) -> Iterator[tuple[int, Any]]:
+    """Yield each of these pages (from 1), or a figure on it, as an image of Pillow (mode RGB).
+
+    The image is None if it can't be drawn.
+    """
     import pypdfium2
 
     for attempt in dict.fromkeys(("", password)):
@@ -117,19 +125,34 @@ def drawn_pages(data: bytes, password: str, numbers: Sequence[int]) -> Iterator[
         except pypdfium2.PdfiumError:
             continue
     else:
-        yield from ((number, None) for number in numbers)
+        yield from ((number, None) for number, _ in wanted)
         return
     with document:
-        for number in numbers:
+        for number, figure in wanted:
             try:
                 page = document[number - 1]
-                width, height = page.get_size()
-                scale = min(_DOTS / 72, _MAX_DRAWN / max(width, height, 1))
-                image = page.render(scale=scale).to_pil().convert("RGB")
+                image = _drawn(page) if figure is None else _drawn_figure(page, figure)
                 page.close()
-            except pypdfium2.PdfiumError:
+            except (pypdfium2.PdfiumError, ValueError):  # ValueError: nothing of the figure is on the page
                 image = None
             yield number, image
+
+
+def _drawn(page: Any) -> Any:
+    scale = min(_DOTS / 72, _MAX_DRAWN / max(*page.get_size(), 1))
+    return page.render(scale=scale).to_pil().convert("RGB")
+
+
+def _drawn_figure(page: Any, figure: PdfFigure) -> Any:
+    """Return the part of a page with a figure, with about as many pixels as the figure has."""
+    width, height = page.get_size()
+    box = figure.box
+    across, down = min(box.right, width) - max(box.left, 0.0), min(box.bottom, height) - max(box.top, 0.0)
+    points = max((box.right - box.left) * (box.bottom - box.top), 1.0)
+    own = math.sqrt(figure.width * figure.height / points)  # pixels a point; the picture may be turned
+    scale = min(max(own, 1.0), _MAX_DOTS / 72, _MAX_DRAWN / max(across, down, 1.0))
+    crop = (max(box.left, 0.0), max(height - box.bottom, 0.0), max(width - box.right, 0.0), max(box.top, 0.0))
+    return page.render(scale=scale, crop=crop).to_pil().convert("RGB")
 
 
 @dataclass(frozen=True, slots=True)

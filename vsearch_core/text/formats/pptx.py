@@ -1,10 +1,12 @@
 """Extracts text from presentations (PPTX, OOXML PresentationML, ECMA-376). Each slide counts as one page."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder, numbered
 from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.figures import Figures, FoundFigure
 from vsearch_core.text.extract.office import EmbeddedParts, alternative_text, paragraphs
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
@@ -15,7 +17,7 @@ _BOILERPLATE = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})  # placeholde
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the text, tables, notes and comments of each slide, under the slide's title.
+    """Return the text, tables, notes, comments and figures of each slide, under the slide's title.
 
     The text includes the words in charts and diagrams, and alternative texts. Raises ExtractionError if the file can't
     be read.
@@ -24,6 +26,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     main = next(iter(package.related("", "officeDocument")), "ppt/presentation.xml")
     package.require(main)
     properties, order, builder = Properties(), _Order(options.limits), DocumentBuilder(name, options.limits)
+    figures = Figures(name, options)
     for member in package.related("", "core-properties"):
         package.walk(member, properties)
     package.walk(main, order)
@@ -37,7 +40,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             continue
         builder.start_page(number)
         builder.end_headings()
-        slide = _Slide(EmbeddedParts(package, member))
+        slide = _Slide(EmbeddedParts(package, member, figures))
         package.walk(member, slide)
         title = title or slide.title
         if slide.title:
@@ -48,11 +51,13 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             else:
                 builder.add(block)
         for notes in package.related(member, "notesSlide"):
-            speaker = _Slide(EmbeddedParts(package, notes))
+            speaker = _Slide(EmbeddedParts(package, notes, figures))
             package.walk(notes, speaker)
             builder.add("\n".join(block for block in speaker.blocks if isinstance(block, str)))
         for comments in package.related(member, "comments"):
             builder.add("\n".join(paragraphs(package, comments)))
+        figures.write(builder, [replace(figure, titles=builder.titles) for figure in slide.figures])
+    figures.report(builder)
     if missing:
         builder.left_out.append("can't find " + numbered("slide", missing))
     return builder.document(title, properties.language, properties.metadata)
@@ -78,6 +83,9 @@ class _Slide:
         self.title = ""
         self._parts = parts
         self.blocks: list[str | list[str]] = []
+        self.figures: list[FoundFigure] = []
+        self._picture: str | None = None  # the alternative text of the open picture, or "" once it is a figure's
+        self._backgrounds = 0  # open ones
         self._shape: list[str] = []  # paragraphs
         self._paragraph: list[str] = []
         self._placeholder = ""
@@ -103,11 +111,29 @@ class _Slide:
             self._paragraph = []
         elif tag == "br":
             self._paragraph.append("\n")
+        else:
+            self._start_drawing(tag, attributes)
+        self._in_text = tag == "t"
+
+    def _start_drawing(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "pic":
+            self._picture = ""
+        elif tag == "bg":
+            self._backgrounds += 1
+        elif tag == "cNvPr" and self._picture is not None:
+            self._picture = alternative_text(attributes)
         elif tag == "cNvPr":
             self.blocks += filter(None, [alternative_text(attributes)])
+        elif tag == "blip":
+            self._show(attributes.get("embed", ""))
         else:
             self.blocks += filter(None, ["\n".join(self._parts.lines(tag, attributes))])
-        self._in_text = tag == "t"
+
+    def _show(self, relation: str) -> None:
+        figure = self._parts.figure(relation, self._picture or "")
+        if figure is not None and not self._backgrounds:
+            self.figures.append(figure)
+            self._picture = None if self._picture is None else ""
 
     def data(self, text: str) -> None:
         if self._in_text and not self._skipping:
@@ -130,6 +156,11 @@ class _Slide:
             self._rows = None
         elif tag == "sp":
             self._end_shape()
+        elif tag == "bg":
+            self._backgrounds -= 1
+        elif tag == "pic":
+            self.blocks += filter(None, [self._picture])
+            self._picture = None
 
     def _end_shape(self) -> None:
         if self._placeholder in _TITLES and not self.title:

@@ -1,0 +1,189 @@
+"""Reads the pictures inside a document, each in a place of its own, such as "page 3, figure 2".
+
+A figure's text is what the document says about the picture, such as an alternative text or a caption. With text
+recognition, the words in the picture follow. A picture below a size is no figure: it is a button, a bullet or a logo.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from importlib.util import find_spec
+
+from vsearch_core.errors import BinaryFileError
+from vsearch_core.text.extract import recognition
+from vsearch_core.text.extract.builder import DocumentBuilder
+from vsearch_core.text.extract.decode import SOFT_HYPHEN, one_line
+from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.pictures import opened, pixels
+from vsearch_core.text.extract.recognition import RecognisedLine, Recogniser, add_boxes, as_text
+from vsearch_core.text.extract.registry import FIGURE, unit_of
+
+MIN_SIDE = 64  # pixels of a figure's shorter side
+MIN_PIXELS = 10_000  # of a figure
+MAX_BYTES = 50_000_000  # of a picture's file
+MAX_PICTURES = 1000  # different ones of a document that are looked at
+_MAX_TEXT = 4000  # characters of an alternative text or a caption
+_MAX_NAMED = 5  # figures in one phrase about those whose words were not recognised
+
+Load = Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFigure:
+    """A figure in a document.
+
+    Attributes:
+        address: The picture's name in the document: the same for each place that shows the same picture.
+        load: Returns the bytes of the picture's file.
+        texts: What the document says about it; each says something new.
+        titles: The headings above it, outermost first.
+        line: Its line in the source, from 1, or 0 if the format has no lines.
+    """
+
+    address: str
+    load: Load
+    texts: tuple[str, ...]
+    titles: tuple[str, ...] = ()
+    line: int = 0
+
+
+def is_large_enough(width: int, height: int) -> bool:
+    """Return True if a picture of this size, in pixels, is a figure."""
+    return min(width, height) >= MIN_SIDE and width * height >= MIN_PIXELS
+
+
+def distinct_texts(*texts: str) -> tuple[str, ...]:
+    """Return the texts on one line each, without blank ones, and without those that another one contains."""
+    cleaned = [one_line(text.replace(SOFT_HYPHEN, ""))[:_MAX_TEXT].strip() for text in texts]
+    kept: list[str] = []
+    for text in sorted(dict.fromkeys(filter(None, cleaned)), key=len, reverse=True):
+        if not any(text.casefold() in other.casefold() for other in kept):
+            kept.append(text)
+    return tuple(sorted(kept, key=cleaned.index))
+
+
+class Figures:
+    """Adds the figures of one document to its text. Each picture is read once, wherever it is shown again."""
+
+    def __init__(self, name: str, options: ExtractOptions) -> None:
+        """Start without figures. `name` is the document's name."""
+        self._name = name
+        self._is_readable = find_spec("PIL") is not None
+        self._left = options.limits.expanded_bytes
+        self._digests: dict[str, bytes] = {}  # by address; b"" for a picture that is no figure
+        self._said: dict[bytes, set[str]] = {}  # the texts about a picture
+        self._has_more = False
+        self._words = FigureWords(name, options)
+
+    def is_figure(self, address: str, load: Load) -> bool:
+        """Return True if `load` returns a picture that is large enough. It is called once for each address."""
+        if address not in self._digests:
+            is_over = self._left <= 0 or len(self._digests) >= MAX_PICTURES
+            self._has_more = self._has_more or is_over
+            if is_over or not self._is_readable:
+                return False
+            self._digests[address] = self._digest(load())
+        return bool(self._digests[address])
+
+    def _digest(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        try:
+            with opened(self._name, data) as image:
+                is_figure = is_large_enough(*image.size)
+        except BinaryFileError:
+            return b""
+        return blake2b(data, digest_size=16).digest() if is_figure else b""
+
+    def write(self, builder: DocumentBuilder, found: Sequence[FoundFigure]) -> None:
+        """Add the figures of one page, or of a document without pages, in their order. One without text is left out."""
+        for number, figure in enumerate(found, 1):
+            digest = self._digests[figure.address]
+            is_new = digest not in self._said
+            said = self._said.setdefault(digest, set())
+            place = f"{FIGURE}{number}"
+            lines = self._words.of(partial(self._image, figure), place, builder.page) if is_new else []
+            if lines or not said.issuperset(figure.texts):
+                write_figure(builder, (*figure.titles, place), figure.texts, lines, figure.line)
+            said.update(figure.texts)
+
+    def _image(self, figure: FoundFigure) -> object:
+        with opened(self._name, figure.load()) as image:
+            return pixels(image)
+
+    def report(self, builder: DocumentBuilder) -> None:
+        """Report what was left out, and that words were looked for if they were."""
+        self._words.report(builder)
+        if self._has_more:
+            builder.left_out.append(f"pictures after the first {len(self._digests)}, because there are too many")
+
+
+class FigureWords:
+    """Recognises the words in the figures of one document, if the options ask for it, until its time is up."""
+
+    def __init__(self, name: str, options: ExtractOptions) -> None:
+        """Start the clock. `name` is the document's name."""
+        self._unit = unit_of(name)
+        self.is_on = options.ocr and recognition.is_installed()
+        self._recogniser = Recogniser()
+        self._late: list[str] = []
+        self._damaged: list[str] = []
+
+    def of(self, load: Callable[[], object], place: str, page: int | None) -> list[RecognisedLine]:
+        """Return the lines of text in the image of Pillow that `load` returns."""
+        if not self.is_on:
+            return []
+        if not self.has_time:
+            self.miss(place, page)
+            return []
+        try:
+            return recognition.recognise(load())
+        except Exception:  # damaged pixels raise many kinds; MemoryError too costs the figure only, not the document
+            self._damaged.append(self._shown(place, page))
+            return []
+
+    @property
+    def has_time(self) -> bool:
+        """Return True if there is time for another figure."""
+        return self._recogniser.has_time
+
+    def miss(self, place: str, page: int | None) -> None:
+        """Note a figure for which no time is left."""
+        self._late.append(self._shown(place, page))
+
+    def _shown(self, place: str, page: int | None) -> str:
+        return place if page is None else f"{self._unit} {page}, {place}"
+
+    def report(self, builder: DocumentBuilder) -> None:
+        """Report the figures whose words could not be recognised."""
+        builder.left_out += self.left_out()
+        if self.is_on and builder.boxes is None:
+            builder.boxes = []
+
+    def left_out(self) -> list[str]:
+        """Return a phrase about the figures that are damaged, and one about those for which no time was left."""
+        phrases = (
+            ("can't recognise words in damaged or too many pixels of", self._damaged),
+            ("no time left to recognise the words in", self._late),
+        )
+        return [f"{phrase} {_named(places)}" for phrase, places in phrases if places]
+
+
+def write_figure(
+    builder: DocumentBuilder,
+    titles: Sequence[str],
+    texts: Sequence[str],
+    lines: Sequence[RecognisedLine],
+    line: int = 0,
+) -> None:
+    """Add a figure's texts and the recognised lines, with their places, below these titles."""
+    words = as_text(lines)
+    text = "\n\n".join(filter(None, (*texts, words)))
+    start = builder.add_apart(text, titles, line)
+    if lines:
+        add_boxes(builder, start + len(text) - len(words), words, lines)
+
+
+def _named(places: Sequence[str]) -> str:
+    shown = ", ".join(places[:_MAX_NAMED])
+    return f"{shown} and {len(places) - _MAX_NAMED} more" if len(places) > _MAX_NAMED else shown

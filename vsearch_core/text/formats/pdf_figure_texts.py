@@ -1,0 +1,88 @@
+"""Makes text of the figures of a PDF: what the file says about them, and the words in them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+from vsearch_core.text.extract.figures import MAX_PICTURES, FigureWords
+from vsearch_core.text.extract.recognition import RecognisedLine, as_text
+from vsearch_core.text.extract.registry import FIGURE
+from vsearch_core.text.formats.pdf_figures import PdfFigure
+from vsearch_core.text.formats.pdf_text import drawn_pages
+
+Place = tuple[int, int]  # a page, and the number of a figure on it, both from 1
+
+
+@dataclass(frozen=True, slots=True)
+class PageBlock:
+    """The text of a page, or that of a figure on it.
+
+    Attributes:
+        titles: Its headings.
+        text: The text.
+        lines: The lines that were recognised in it.
+        recognised: The end of the text, in which these lines are.
+    """
+
+    titles: tuple[str, ...]
+    text: str
+    lines: Sequence[RecognisedLine] = ()
+    recognised: str = ""
+
+
+def figure_blocks(
+    figures: Mapping[int, Sequence[PdfFigure]], recognised: Mapping[Place, Sequence[RecognisedLine]]
+) -> dict[int, list[PageBlock]]:
+    """Return the texts of the figures of each page. A text that several figures share is given once."""
+    found: dict[int, list[PageBlock]] = {}
+    said: set[tuple[str, ...]] = set()
+    for page, on_page in sorted(figures.items()):
+        for number, figure in enumerate(on_page, 1):
+            lines = recognised.get((page, number), ())
+            if lines or (figure.texts and figure.texts not in said):
+                words = as_text(lines)
+                text = "\n\n".join(filter(None, (*figure.texts, words)))
+                found.setdefault(page, []).append(PageBlock((f"{FIGURE}{number}",), text, lines, words))
+            said.add(figure.texts)
+    return found
+
+
+def recognised_figures(
+    data: bytes,
+    password: str,
+    figures: Mapping[int, Sequence[PdfFigure]],
+    typed: Collection[int],
+    words: FigureWords,
+) -> dict[Place, list[RecognisedLine]]:
+    """Return the lines of text in the pictures on `typed` pages. Of equal pictures, the first is read."""
+    places = [
+        (page, number)
+        for page in sorted(figures.keys() & set(typed))
+        for number, figure in enumerate(figures[page], 1)
+        if figure.has_words
+    ]
+    if not places:
+        return {}
+    recognised: dict[Place, list[RecognisedLine]] = {}
+    seen: set[bytes] = set()
+    wanted = [(page, figures[page][number - 1]) for page, number in places[:MAX_PICTURES]]
+    done = 0
+    for (page, number), (_, image) in zip(places, drawn_pages(data, password, wanted), strict=False):
+        if not words.has_time:
+            break
+        digest = b"" if image is None else blake2b(image.tobytes(), digest_size=16).digest()
+        if digest not in seen:
+            recognised[page, number] = words.of(partial(_present, image), f"{FIGURE}{number}", page)
+            seen |= {digest} if digest else set()
+        done += 1
+    for page, number in places[done:]:
+        words.miss(f"{FIGURE}{number}", page)
+    return recognised
+
+
+def _present(image: Any) -> Any:
+    if image is None:
+        raise ValueError("it can't be drawn")
+    return image
