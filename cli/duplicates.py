@@ -29,11 +29,11 @@ def duplicates(
     index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
-    """Find chunks that are near-copies of one another.
+    """Find chunks that are near-copies of one another, and near-identical pictures.
 
     Groups of near-copies are printed, the largest first. The number after a chunk is its resemblance to the first chunk
-    of its group: the share of their five-word sequences that both contain. Exit status: 0 groups found, 1 none, 2
-    error.
+    of its group: the share of their five-word sequences that both contain. For pictures, it is 1 less 1.25 times the
+    share of different bits in perceptual hashes, and at least 0.75. Exit status: 0 groups found, 1 none, 2 error.
     """
     started = time.perf_counter()
     with open_indexes(locate.indexes_to_read(index_dir or (), everywhere=everywhere)) as index:
@@ -42,7 +42,10 @@ def duplicates(
     if as_json:
         counts = {"generation": found.generation, "searched": found.searched, "matched": found.matched}
         took = {"took_ms": round((time.perf_counter() - started) * 1000, 1)}
-        groups = [{"members": [_values(member) for member in group]} for group in found.groups]
+        groups = [
+            {"kind": "picture" if group[0].is_picture else "text", "members": [_values(member) for member in group]}
+            for group in found.groups
+        ]
         emit(to_json({"schema": SCHEMA, "threshold": threshold, **counts, **took, "groups": groups}))
     else:
         with paged():
@@ -60,6 +63,7 @@ def _emit_text(found: "Duplicates", root: Path) -> None:
             chunk = member.stored.chunk
             folder = root if member.stored.index is None else Path(member.stored.index).parent
             place = f":{chunk.start_line}" if chunk.page is None else f"  page {chunk.page}"
+            place = "" if member.is_picture else place
             emit(f"{one_line(shown_path(folder, member.stored.path))}{place}  {member.resemblance:.3f}")
 
 

@@ -10,6 +10,8 @@ JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "Jso
 PAGE_BREAK = "\f"  # on a line of its own in a paged document's text: the next page begins
 LEFT_OUT = "vsearch_left_out"  # the metadata key under which an index keeps `Document.left_out`, if it is not empty
 BOXES = "vsearch_boxes"  # the metadata key for `Document.boxes`; absent if no text was recognised in pictures
+PICTURE = "vsearch_picture"  # the metadata key for `Document.picture`; absent if the file is no picture
+HASH_BITS, HASH_WINDOWS = 360, 25  # of a picture's perceptual hash
 READER = "vsearch_reader"  # the metadata key for the version of the extractor that read the file; 1 if absent
 
 
@@ -54,6 +56,19 @@ class TextBox:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureSummary:
+    """Properties of a picture file that are kept to compare it with others.
+
+    `hash` has HASH_WINDOWS hashes of HASH_BITS bits; it is None for a picture of one colour, and for one that can't be
+    decoded. `is_described` is False if nothing is written in or about the picture: its text then is the name of its
+    file, its camera, date and size.
+    """
+
+    hash: bytes | None
+    is_described: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A file's text with its structure and metadata, as an extractor read it.
 
@@ -61,6 +76,7 @@ class Document:
     the line number in the file, from 1, of line `i` of `text`; `lines` is None if both have the same lines. `left_out`
     has a phrase for each part of the file that was not extracted, such as "page 3 can't be read". `boxes` has the
     places of the lines recognised in pictures, in the order of the text; it is None if no recognition was asked for.
+    `picture` is None if the file is no picture.
     """
 
     text: str
@@ -71,6 +87,7 @@ class Document:
     lines: tuple[int, ...] | None = None
     left_out: tuple[str, ...] = ()
     boxes: tuple[TextBox, ...] | None = None
+    picture: PictureSummary | None = None
 
 
 @dataclass(frozen=True, slots=True)

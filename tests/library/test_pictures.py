@@ -85,7 +85,7 @@ def test_figures_of_documents_are_places_and_their_words_are_found_when_asked_fo
         assert (hit.path, hit.place, hit.heading, hit.box) == ("notes/page.html", "figure 1", "Mill > figure 1", None)
 
         again = index.update([folder], ocr=True)
-        assert (again.added, again.changed, again.failed) == (1, 2, 0)  # each document is read once more
+        assert (again.added, again.changed, again.failed) == (0, 3, 0)  # each file is read once more
         hits = [hit for hit in index.search("exit gate", mode="keyword").hits if hit.path == "notes/page.html"]
         assert [(hit.place, hit.box) for hit in hits] == [("figure 1", HitBox(0.25, 0.5, 0.5, 0.75))]
 

@@ -125,6 +125,19 @@ def test_captions_by_cameras_and_programs_are_none(caption: str) -> None:
     assert (remedy(caught.value), caught.value.code) == ("ocr", "picture-without-text")
 
 
+def test_a_picture_without_words_is_known_by_its_name_camera_date_and_size() -> None:
+    taken = exif(CANON, {0x9003: "2026:03:01 12:30:00"})
+    document = read("old mill.jpg", drawn(size=(200, 100), exif=taken))
+    assert document.text == "old mill (Canon EOS R5, 2026-03-01, 200 × 100 pixels)\n\n"
+    assert document.picture is not None
+    assert (document.picture.is_described, document.picture.hash) == (False, None)  # of one colour
+    described = read("a.png", drawn("PNG", size=(200, 100), exif=exif({0x010E: "A heron"}))).picture
+    assert described is not None
+    assert described.is_described
+    with pytest.raises(PictureError):
+        extract("old mill.jpg", drawn(size=(200, 100)), ExtractOptions(nesting=1))
+
+
 @pytest.mark.parametrize(
     "date", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2026:13:01 12:00:00", "2026:01:01 25:00:00"]
 )

@@ -112,8 +112,10 @@ def test_pixels_that_are_too_many_or_damaged_are_reported_and_not_decoded(recogn
     document = extract("a.png", png({"Description": "A sign"}, size=(60_000, 60_000)), OCR)
     assert (document.text, sizes) == ("A sign\n\n", [])
     assert document.left_out == ("can't recognise words in damaged or too many pixels",)
+    cut = drawn(size=(500, 500))[:700]
+    assert extract("a.jpg", cut, OCR).left_out == ("can't recognise words in damaged or too many pixels",)
     with pytest.raises(BinaryFileError, match="damaged or too many pixels"):
-        extract("a.jpg", drawn(size=(500, 500))[:700], OCR)
+        extract("a.jpg", cut, ExtractOptions(ocr=True, nesting=1))
 
 
 def test_a_picture_without_words_is_skipped(recognises: Recognises) -> None:

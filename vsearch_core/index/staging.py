@@ -3,6 +3,7 @@
 Staged files can't be found by searches. Every step is durable, so a run that is stopped loses at most one batch.
 """
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field
 
@@ -12,7 +13,7 @@ from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import FoundFile, Plan, settled_ctime
-from vsearch_core.model import BOXES, LEFT_OUT, READER
+from vsearch_core.model import BOXES, LEFT_OUT, PICTURE, READER
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.store.records import Record
 from vsearch_core.store.reuse import known_vectors
@@ -202,7 +203,7 @@ class Stager:
 
 def _new_file(found: FoundFile, ctime_ns: int, read: FileRead) -> NewFile:
     file = found.file
-    metadata = {key: value for key, value in read.metadata.items() if key not in {BOXES, LEFT_OUT, READER}}
+    metadata = {key: value for key, value in read.metadata.items() if key not in {BOXES, LEFT_OUT, PICTURE, READER}}
     version = format_of(file.path.name).version
     if version > 1:
         metadata[READER] = version
@@ -210,6 +211,9 @@ def _new_file(found: FoundFile, ctime_ns: int, read: FileRead) -> NewFile:
         metadata[LEFT_OUT] = list(read.left_out)
     if read.boxes is not None:
         metadata[BOXES] = [list(astuple(box)) for box in read.boxes]
+    if read.picture is not None:
+        encoded = None if read.picture.hash is None else base64.b64encode(read.picture.hash).decode()
+        metadata[PICTURE] = {"hash": encoded, "described": read.picture.is_described}
     facts = (read.title, read.language, metadata)
     return NewFile(found.stored, file.size, file.mtime_ns, ctime_ns, read.digest, *facts)
 

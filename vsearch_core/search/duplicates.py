@@ -1,4 +1,4 @@
-"""Find the groups of near-duplicates in a whole index.
+"""Find the groups of near-duplicates in a whole index: of texts, and of pictures (see `picture_groups`).
 
 Two chunks are near-duplicates if the resemblance of their texts (see `shingles`) and the cosine of their vectors are
 both at least a threshold. A group is a set of chunks that such pairs connect.
@@ -21,8 +21,10 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.search.components import Components
 from vsearch_core.search.engine import VECTORS, Ids, Searcher, refuse_unsupported
 from vsearch_core.search.filters import Filters
+from vsearch_core.search.picture_groups import Hashes, hashes_of, is_undescribed, picture_groups
 from vsearch_core.search.shingles import Shingles, resemblance, shingles
 from vsearch_core.store.catalog import StoredChunk
 
@@ -55,10 +57,14 @@ DEFAULT_LIMITS = DuplicateLimits()
 
 @dataclass(frozen=True, slots=True)
 class DuplicateMember:
-    """A chunk of a group of near-duplicates, and its resemblance to the group's first chunk, from 0 to 1."""
+    """A chunk of a group of near-duplicates, and its resemblance to the group's first chunk, from 0 to 1.
+
+    `is_picture` is True in a group of near-identical pictures; the chunk is the first of the picture's file.
+    """
 
     stored: StoredChunk
     resemblance: float
+    is_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +85,36 @@ def find_duplicates(
 ) -> Duplicates:
     """Find the groups of near-duplicates among the chunks that pass the filters.
 
-    `threshold`, from LEAST_THRESHOLD to 1, is the lowest resemblance, and the lowest cosine, of near-duplicates.
-    Raises FilterError, IndexCorruptError, and InputError with the code "unsupported" if the engine stores no vectors.
+    `threshold`, from LEAST_THRESHOLD to 1, is the lowest resemblance, and the lowest cosine, of near-duplicates. For
+    pictures, it is the lowest resemblance of their hashes, and at least `picture_groups.LEAST_RESEMBLANCE`. Raises
+    FilterError, IndexCorruptError, and InputError with the code "unsupported" if the engine stores no vectors.
     """
     refuse_unsupported(searcher, frozenset({VECTORS}))
     selected = searcher.select(filters)
-    groups = tuple(
-        tuple(map(DuplicateMember, searcher.hydrate(selected.ids[list(group.places)]), group.resemblances))
-        for group in duplicate_groups(_comparable(searcher, selected.ids, limits.block), threshold, limits)
-    )
-    return Duplicates(groups, searcher.generation, selected.searched, selected.matched)
+    ids = selected.ids
+    texts = [
+        tuple(map(DuplicateMember, searcher.hydrate(ids[list(group.places)]), group.resemblances))
+        for group in duplicate_groups(_comparable(searcher, ids, limits.block), threshold, limits)
+    ]
+    groups = sorted([*texts, *_picture_groups(searcher, ids, threshold, limits.block)], key=len, reverse=True)
+    return Duplicates(tuple(groups), searcher.generation, selected.searched, selected.matched)
+
+
+def _picture_groups(
+    searcher: Searcher, ids: Ids, threshold: float, block: int
+) -> Iterator[tuple[DuplicateMember, ...]]:
+    """Yield the groups of near-identical pictures among the files of these chunks."""
+    places: list[int] = []
+    hashes: list[Hashes] = []
+    for start in range(0, len(ids), block):
+        for place, chunk in enumerate(searcher.hydrate(ids[start : start + block]), start):
+            found = hashes_of(chunk.meta) if chunk.ordinal == 0 else None
+            if found is not None:
+                places.append(place)
+                hashes.append(found)
+    for group, alike in picture_groups(hashes, threshold):
+        members = searcher.hydrate(ids[[places[number] for number in group]])
+        yield tuple(DuplicateMember(each, value, is_picture=True) for each, value in zip(members, alike, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +132,12 @@ class ComparableChunks:
 
 
 def _comparable(searcher: Searcher, ids: Ids, block: int) -> ComparableChunks:
-    """Return an index's chunks: place i is chunk `ids[i]`."""
+    """Return an index's chunks: place i is chunk `ids[i]`. Pictures that have no text of their own are blank here."""
 
     def texts() -> Iterator[str]:
         for start in range(0, len(ids), block):
             for stored in searcher.hydrate(ids[start : start + block]):
-                yield stored.chunk.text
+                yield "" if is_undescribed(stored.meta) else stored.chunk.text
 
     def text(place: int) -> str:
         return searcher.hydrate(ids[place : place + 1])[0].chunk.text
@@ -138,7 +164,7 @@ def duplicate_groups(
     """
     shingles_at = lru_cache(limits.chunks_kept)(lambda place: shingles(chunks.text(place)))
     first, counts = _distinct_chunks(chunks, limits)
-    components = _Components(chunks.count)
+    components = Components(chunks.count)
     for place in np.flatnonzero((first >= 0) & (first != np.arange(chunks.count))).tolist():
         components.join(int(first[place]), place)
     comparison = _Comparison(chunks, threshold, shingles_at, components, limits)
@@ -209,24 +235,6 @@ def _buckets(owners: Places, keys: Shingles, parts: int) -> Iterator[Places]:
                 yield owners[mine[start:end]]
 
 
-class _Components:
-    """The connected components of places; when two join, the smaller takes the label of the larger."""
-
-    def __init__(self, count: int) -> None:
-        self.label = np.arange(count)
-        self._members: dict[int, list[int]] = {}
-
-    def join(self, one: int, other: int) -> None:
-        labels = int(self.label[one]), int(self.label[other])
-        parts = [self._members.pop(label, [label]) for label in labels]
-        larger = int(len(parts[1]) > len(parts[0]))
-        self.label[parts[1 - larger]] = labels[larger]
-        self._members[labels[larger]] = parts[larger] + parts[1 - larger]
-
-    def groups(self) -> list[list[int]]:
-        return sorted((sorted(part) for part in self._members.values()), key=lambda part: (-len(part), part))
-
-
 class _Comparison:
     """Compares pairs, by vectors first, and connects near-duplicates."""
 
@@ -235,7 +243,7 @@ class _Comparison:
         chunks: ComparableChunks,
         threshold: float,
         shingles_at: Callable[[int], Shingles],
-        components: _Components,
+        components: Components,
         limits: DuplicateLimits,
     ) -> None:
         self._vectors = chunks.vectors

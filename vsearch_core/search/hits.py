@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.dates import iso_date
 from vsearch_core.json_text import parse_json
-from vsearch_core.model import BOXES, LEFT_OUT, PARTS_OF_PAGE, READER, Chunk, JsonValue, TextBox
+from vsearch_core.model import BOXES, LEFT_OUT, PARTS_OF_PAGE, PICTURE, READER, Chunk, JsonValue, TextBox
 from vsearch_core.search.engine import Candidates, Searcher
 from vsearch_core.search.fusion import KEYWORD, VECTOR
 from vsearch_core.search.packing import pack, widened, with_context
@@ -23,7 +23,7 @@ from vsearch_core.text.extract.registry import place_of
 
 Places = NDArray[np.int64]
 
-OWN_KEYS = {BOXES, LEFT_OUT, READER}  # of the metadata in an index
+OWN_KEYS = {BOXES, LEFT_OUT, PICTURE, READER}  # of the metadata in an index
 DATE_KEYS = ("date", "published", "created", "creation_date", "updated", "last_updated", "modified")
 MOST_ALIKE = 20  # near-duplicates that a hit names
 

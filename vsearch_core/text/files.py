@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Protocol
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.model import Chunk, JsonValue, TextBox
+from vsearch_core.model import Chunk, JsonValue, PictureSummary, TextBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class FileRead:
         metadata: Other properties of the document, such as its author.
         left_out: A message for each part of the file that couldn't be read, such as some pages.
         boxes: The places of recognised lines; None if no recognition was asked for.
+        picture: What is kept of a picture; None if the file is none.
     """
 
     digest: bytes
@@ -55,6 +56,7 @@ class FileRead:
     metadata: dict[str, JsonValue] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     boxes: tuple[TextBox, ...] | None = None
+    picture: PictureSummary | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def read(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions = DEF
         reasons = (_NO_RISKY_FILES if archive else _NO_ATTACHMENTS,)
     document = extract(file.name, data, options)
     facts = (document.title, document.language, dict(document.metadata), (*document.left_out, *reasons))
-    return FileRead(digest, split(document, chunking), *facts, document.boxes)
+    return FileRead(digest, split(document, chunking), *facts, document.boxes, document.picture)
 
 
 def open_reader(

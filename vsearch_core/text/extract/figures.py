@@ -15,12 +15,10 @@ from vsearch_core.text.extract import recognition
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import SOFT_HYPHEN, one_line
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.pictures import opened, pixels
+from vsearch_core.text.extract.pictures import is_large_enough, opened, pixels
 from vsearch_core.text.extract.recognition import RecognisedLine, Recogniser, add_boxes, as_text
 from vsearch_core.text.extract.registry import FIGURE, unit_of
 
-MIN_SIDE = 64  # pixels of a figure's shorter side
-MIN_PIXELS = 10_000  # of a figure
 MAX_BYTES = 50_000_000  # of a picture's file
 MAX_PICTURES = 1000  # different ones of a document that are looked at
 _MAX_TEXT = 4000  # characters of an alternative text or a caption
@@ -46,11 +44,6 @@ class FoundFigure:
     texts: tuple[str, ...]
     titles: tuple[str, ...] = ()
     line: int = 0
-
-
-def is_large_enough(width: int, height: int) -> bool:
-    """Return True if a picture of this size, in pixels, is a figure."""
-    return min(width, height) >= MIN_SIDE and width * height >= MIN_PIXELS
 
 
 def distinct_texts(*texts: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")  # of Pillow's; others r
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IDAT", b"fdAT")  # chunks of a PNG
 MAX_PIXELS = 120_000_000  # of a picture to decode
+MIN_SIDE, MIN_PIXELS = 64, 10_000  # of a picture that is more than an icon
 _ENOUGH = 3000  # pixels of each side
 _MAX_MESSAGE = 100  # characters of Pillow's
 _TURNED = frozenset({5, 6, 7, 8})  # values of the tag Orientation by which width and height change places
@@ -43,14 +44,21 @@ def opened(name: str, data: bytes) -> Iterator[Any]:
             yield image
 
 
+def is_large_enough(width: int, height: int) -> bool:
+    """Return True if a picture of this size, in pixels, is more than an icon, a bullet or a button."""
+    return min(width, height) >= MIN_SIDE and width * height >= MIN_PIXELS
+
+
 def upright_size(image: Any, orientation: object) -> tuple[int, int]:
     """Return the width and height of a picture as it is to be looked at; `orientation` is the EXIF tag's value."""
     width, height = image.size
     return (height, width) if orientation in _TURNED else (width, height)
 
 
-def pixels(image: Any) -> Any:
+def pixels(image: Any, enough: int = _ENOUGH) -> Any:
     """Decode an open picture, and return it as a new image of Pillow: upright, in RGB, on white.
+
+    A JPEG may be decoded smaller, to `enough` pixels of each side or more.
 
     Raises ValueError if it has more than `MAX_PIXELS`, and OSError or SyntaxError if the pixels are damaged.
     """
@@ -58,7 +66,7 @@ def pixels(image: Any) -> Any:
     from PIL import Image, ImageOps
 
     if image.format == "JPEG":
-        image.draft("RGB", (_ENOUGH, _ENOUGH))  # large photos are decoded smaller
+        image.draft("RGB", (enough, enough))  # large photos are decoded smaller
     if image.width * image.height > MAX_PIXELS:
         raise ValueError("too many pixels")
     image.load()
@@ -75,6 +83,18 @@ def pixels(image: Any) -> Any:
         white.alpha_composite(shown)
         shown = white
     return shown.convert("RGB")
+
+
+def small(image: Any, longest: int) -> Any:
+    """Decode an open picture, and return it in grey, with at most `longest` pixels of the longer side.
+
+    Raises as `pixels` does.
+    """
+    from PIL import Image
+
+    shown = pixels(image, longest).convert("L")
+    shown.thumbnail((longest, longest), Image.Resampling.BILINEAR)
+    return shown
 
 
 def without_pixels(data: bytes) -> bytes:

@@ -14,7 +14,7 @@ from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 Extractor = Callable[[str, bytes, ExtractOptions], Document]
 
 # Increase it when extraction changes for some files: those that could not be read before are read again.
-EXTRACTOR_VERSION = "7"
+EXTRACTOR_VERSION = "8"
 ATTACHMENT = "attachment "  # the heading of an attachment is this and its name
 FIGURE = "figure "  # the heading of a figure is this and its number on its page
 SOURCE_CODE = "source code"
@@ -144,7 +144,7 @@ FORMATS = (
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell", version=2),
     Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract", version=2),
     Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract", version=3),
-    Format(PICTURE, PICTURES, "picture:extract", "page", needs="PIL", extra="images", often_textless=True),
+    Format(PICTURE, PICTURES, "picture:extract", "page", needs="PIL", extra="images", often_textless=True, version=2),
     Format("zip archive", (".zip",), "archive:extract_zip", MEMBER),
     Format("tar archive", (".tar", *_COMPRESSED_TAR), "archive:extract_tar", MEMBER),
     Format("7z archive", (".7z",), "archive:extract_7z", MEMBER, needs="py7zr", extra="archives"),

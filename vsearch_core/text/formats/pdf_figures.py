@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vsearch_core.text.extract.figures import distinct_texts, is_large_enough
-from vsearch_core.text.extract.pictures import MAX_PIXELS
+from vsearch_core.text.extract.figures import distinct_texts
+from vsearch_core.text.extract.pictures import MAX_PIXELS, is_large_enough
 
 _MAX_OBJECTS = 20_000  # of a page that are looked at
 _MAX_IMAGES = 500  # of a page

@@ -1,13 +1,17 @@
 """Reads picture files: what people wrote about a picture and what is written in it is its text."""
 
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 from vsearch_core.errors import BinaryFileError, PictureError
-from vsearch_core.model import Document, JsonValue
+from vsearch_core.model import Document, JsonValue, PictureSummary
 from vsearch_core.text.extract.builder import DocumentBuilder, numbered
+from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
-from vsearch_core.text.extract.pictures import opened, pixels, without_pixels
+from vsearch_core.text.extract.picture_hash import LARGEST, picture_hash
+from vsearch_core.text.extract.pictures import is_large_enough, opened, pixels, small, without_pixels
 from vsearch_core.text.extract.recognition import EXTRA, PACKAGE, Recogniser, is_installed
 from vsearch_core.text.formats.picture_metadata import PictureFacts, facts
 
@@ -17,17 +21,18 @@ _MAX_PAGES = 2000  # of a TIFF
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return a picture's captions, keywords and names of people as text, and with `options.ocr` the words in it.
 
-    Without that option, no pixels are decoded. Of a file with several pictures, the first is read, and of a TIFF all,
-    as pages.
+    If nothing is written in or about the picture, its text is the name of the file, its camera, date and size. Of a
+    file with several pictures, the first is read, and of a TIFF all, as pages.
 
     Raises:
-        PictureError: The picture has no text, and the words in it were not asked for.
-        BinaryFileError: The file is no picture in a known format, or has no text.
+        PictureError: The picture is an icon or inside another file, has no text, and its words were not asked for.
+        BinaryFileError: The file is no picture in a known format, or is such a picture without any words.
     """
     with opened(name, without_pixels(data)) as image:
         known = facts(image, positions=options.positions)
         metadata: dict[str, JsonValue] = {**known.metadata}
         pages = min(getattr(image, "n_frames", 1), _MAX_PAGES) if image.format == "TIFF" else 1
+        is_icon = not is_large_enough(*image.size)
         if pages > 1:
             metadata["pages"] = pages
     builder = DocumentBuilder(name, options.limits)
@@ -37,15 +42,40 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     if options.ocr and is_installed():
         builder.boxes = []
         _add_words(builder, data, pages)
-    elif not builder.length and options.ocr:
-        raise BinaryFileError(name, f"is a picture, whose words {PACKAGE} finds", "extra-missing", extra=EXTRA)
-    elif not builder.length:
-        raise PictureError(name, "is a picture about which nothing is written in its file")
-    if not builder.length and not builder.left_out:
-        raise BinaryFileError(name, "is a picture without words, in it or about it")
+    summary = None if options.nesting else PictureSummary(_hash(name, data), builder.length > 0)
+    if not builder.length and (options.nesting or is_icon):
+        raise _no_text(builder, options)
     if not builder.length:
-        raise BinaryFileError(name, f"is a picture, and {'; '.join(builder.left_out)}", "damaged-file")
-    return builder.document(known.title, metadata=metadata)
+        builder.add(_line(name, known))
+    return replace(builder.document(known.title, metadata=metadata), picture=summary)
+
+
+def _no_text(builder: DocumentBuilder, options: ExtractOptions) -> BinaryFileError:
+    name = builder.name
+    if options.ocr and not is_installed():
+        return BinaryFileError(name, f"is a picture, whose words {PACKAGE} finds", "extra-missing", extra=EXTRA)
+    if not options.ocr:
+        return PictureError(name, "is a picture about which nothing is written in its file")
+    if builder.left_out:
+        return BinaryFileError(name, f"is a picture, and {'; '.join(builder.left_out)}", "damaged-file")
+    return BinaryFileError(name, "is a picture without words, in it or about it")
+
+
+def _line(name: str, known: PictureFacts) -> str:
+    """Return the name of a picture's file, its camera, its date and its size in one line."""
+    values = known.metadata
+    facts = [str(values[key]) for key in ("camera", "created") if key in values]
+    facts = [*(each.partition("T")[0] for each in facts), f"{values['width']} × {values['height']} pixels"]
+    return f"{one_line(PurePath(name).stem)} ({', '.join(facts)})"
+
+
+def _hash(name: str, data: bytes) -> bytes | None:
+    """Return the perceptual hash of a picture, or None if it can't be decoded or has one colour."""
+    try:
+        with opened(name, data) as image:
+            return picture_hash(small(image, LARGEST))
+    except Exception:  # of damaged pixels, and MemoryError of too many: the picture is kept without a hash
+        return None
 
 
 def _add_captions(builder: DocumentBuilder, known: PictureFacts) -> None:

@@ -1,0 +1,138 @@
+"""Perceptual hashes: versions of a picture are near-identical, other pictures are not; `duplicates` groups them."""
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import WordEmbedder
+
+import vsearch_core as vsearch
+from vsearch_core.model import HASH_BITS, HASH_WINDOWS, PICTURE
+from vsearch_core.search.picture_groups import Hashes, hashes_of, is_undescribed, picture_groups
+from vsearch_core.text.extract.registry import extract
+
+pytest.importorskip("PIL")
+
+from pictures import png
+
+
+def photo(seed: int, width: int = 320, height: int = 240) -> Any:
+    """Return an image of soft colours with some shapes; other seeds give other images."""
+    from PIL import Image, ImageDraw
+
+    chance = np.random.default_rng(seed)
+    rough = chance.integers(0, 256, (4, 5, 3)).astype(np.uint8)
+    image = Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(image)
+    for _ in range(8):
+        x, y, size = chance.integers(0, 240), chance.integers(0, 180), chance.integers(10, 80)
+        draw.ellipse([int(x), int(y), int(x + size), int(y + size)], fill=tuple(chance.integers(0, 256, 3).tolist()))
+    return image
+
+
+def saved(image: Any, kind: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def versions(image: Any) -> dict[str, bytes]:
+    """Return the files of a picture: as it is, smaller, saved with losses, cropped, turned by its EXIF, in colours."""
+    from PIL import Image
+
+    width, height = image.size
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return {
+        "same.bmp": saved(image, "BMP"),
+        "half.png": saved(image.resize((width // 2, height // 2))),
+        "poor.jpg": saved(image, "JPEG", quality=30),
+        "cropped.png": saved(image.crop((int(0.04 * width), 0, width, int(0.96 * height)))),
+        "web.webp": saved(image, "WEBP", quality=60),
+        "turned.jpg": saved(image.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=90, exif=turned),
+        "few.gif": saved(image.quantize(64), "GIF"),
+    }
+
+
+def hashes(name: str, data: bytes) -> Hashes:
+    picture = extract(name, data).picture
+    assert picture is not None
+    assert picture.hash is not None
+    return np.frombuffer(picture.hash, np.uint8).reshape(HASH_WINDOWS, HASH_BITS // 8)
+
+
+def test_versions_of_a_picture_are_a_group_and_other_pictures_are_none() -> None:
+    files = [(seed, name, data) for seed in range(6) for name, data in versions(photo(seed)).items()]
+    groups = picture_groups([hashes(name, data) for _, name, data in files], 0.8)
+    assert [{files[number][0] for number in group} for group, _ in groups] == [{seed} for seed in range(6)]
+    assert [len(group) for group, _ in groups] == [7] * 6
+    for group, resemblances in groups:
+        assert resemblances[0] == 1
+        assert all(0.8 <= value <= 1 for value in resemblances)
+        assert list(group) == sorted(group)
+
+
+def test_a_threshold_of_one_finds_equal_hashes_only() -> None:
+    files = versions(photo(1))
+    files["again.bmp"] = files["same.bmp"]
+    found = picture_groups([hashes(name, data) for name, data in files.items()], 1.0)
+    (group,) = [set(group) for group, _ in found if 0 in group]
+    assert {0, len(files) - 1} <= group
+    assert len(group) < len(files)
+    assert {value for _, values in found for value in values} == {1.0}
+
+
+def test_there_is_a_least_resemblance() -> None:
+    assert picture_groups([hashes("a.png", saved(photo(seed))) for seed in range(8)], 0.5) == []
+    assert picture_groups([], 0.8) == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [saved(photo(1).convert("L").point(lambda _: 90)), png(size=(60_000, 60_000)), saved(photo(1), "JPEG")[:900]],
+)
+def test_pictures_of_one_colour_too_large_and_damaged_ones_have_no_hash(data: bytes) -> None:
+    document = extract("mill.png", data)
+    assert document.text.startswith("mill (")
+    assert document.picture is not None
+    assert document.picture.hash is None
+
+
+@pytest.mark.parametrize("kept", ["null", "[]", '{"hash": 7}', '{"hash": "AAAA"}', '{"hash": "?"}', '"x"', "{"])
+def test_a_forged_hash_is_none(kept: str) -> None:
+    meta = f'{{"{PICTURE}": {kept}}}'
+    assert hashes_of(meta) is None
+    assert not is_undescribed(meta)
+
+
+def test_a_hash_is_read_from_metadata() -> None:
+    kept = base64.b64encode(bytes(HASH_WINDOWS * HASH_BITS // 8)).decode()
+    found = hashes_of(json.dumps({PICTURE: {"hash": kept, "described": False}}))
+    assert found is not None
+    assert found.shape == (HASH_WINDOWS, HASH_BITS // 8)
+
+
+def test_duplicates_groups_pictures_and_not_their_names(tmp_path: Path, embedder: WordEmbedder) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(2):
+        for name, data in list(versions(photo(seed)).items())[:3]:
+            (folder / f"DSC {seed} {name}").write_bytes(data)
+    for number in range(3):  # names with the same words, of different pictures
+        (folder / f"DSC of the river and the weir in spring {number}.png").write_bytes(saved(photo(10 + number)))
+    with vsearch.open_index(tmp_path, create=True, open_embedder=lambda _spec: embedder) as index:
+        assert index.update([folder]).added == 9
+        found = index.duplicates()
+        assert [[Path(member.stored.path).name.split()[1] for member in group] for group in found.groups] == [
+            ["0"] * 3,
+            ["1"] * 3,
+        ]
+        assert all(member.is_picture for group in found.groups for member in group)
+        hit = index.search("spring river", mode="keyword").hits[0]
+        assert PICTURE not in hit.meta
+        assert hit.text.startswith("DSC of the river")
+        assert index.update([folder]).unchanged == 9
