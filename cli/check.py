@@ -7,20 +7,20 @@ from typing import Annotated
 import typer
 
 from . import locate
-from .opening import open_index
+from .opening import open_any_index
 from .output import complain, emit, one_line, plural, to_json
 
 
 def check(
     full: Annotated[bool, typer.Option("--full", help="Read every byte and compare everything.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OR_SERVER] = None,
 ) -> int:
     """Look for damage in the index, without changing it.
 
     Each fault is printed on its own line. Exit status: 0 intact, 2 damaged.
     """
-    with open_index(locate.index_to_read(index_dir)) as index:
+    with open_any_index(locate.index_to_read(index_dir, servers=True)) as index:
         report = index.check(full=full)
     if as_json:
         values = {"schema": "vsearch.check/1", **asdict(report), "index": str(report.index), "sound": not report.faults}

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from . import locate
-from .opening import open_index
+from .opening import open_any_index
 from .output import emit, plural, size_text, to_json
 from .progress import watched
 
 
 def compact(
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OR_SERVER] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing.")] = False,
 ) -> int:
@@ -24,7 +24,7 @@ def compact(
     """
     with (
         watched(quiet=quiet) as (_, observer),
-        open_index(locate.index_to_read(index_dir), observer=observer) as index,
+        open_any_index(locate.index_to_read(index_dir, servers=True), observer=observer) as index,
     ):
         done = index.compact()
     if as_json:

@@ -24,7 +24,7 @@ def config(
     user: Annotated[bool, typer.Option("--user", help="Show or set your own values, for all your projects.")] = False,
     unset: Annotated[bool, typer.Option("--unset", help="Remove KEY, so that its default counts.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the settings as JSON.")] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OPTION] = None,
 ) -> int:
     """Show the defaults of options, or set one: `vsearch config k 20`.
 

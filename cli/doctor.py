@@ -11,6 +11,7 @@ import typer
 from . import locate
 from .environment import cache_dir
 from .output import emit, one_line, to_json
+from .servers import address_of
 
 PACKAGES = ("numpy", "numba", "onnxruntime", "tokenizers", "typer", "pypdfium2", "lxml")
 CPU_FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp")
@@ -18,7 +19,7 @@ CPU_FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_v
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OR_SERVER] = None,
 ) -> int:
     """Print what a bug report needs: versions, processor, models, caches and the state of the index.
 
@@ -94,11 +95,11 @@ def _index(index_dir: Path | None) -> dict[str, Any]:
     from vsearch_core.errors import VsearchError
 
     from .advice import describe
-    from .opening import open_index
+    from .opening import open_any_index
 
     try:
-        folder = locate.index_to_read(index_dir)
-        with open_index(folder) as index:
+        folder = locate.index_to_read(index_dir, servers=True)
+        with open_any_index(folder) as index:
             status, report = index.status(), index.check()
     except VsearchError as error:
         return {"state": describe(error)}
@@ -114,6 +115,8 @@ def _helper(index: Path) -> str:
     from .defaults import choose
     from .warm import running_helper
 
+    if address_of(index) is not None:
+        return "none, for an index on a server"
     process = running_helper(index)
     if process is not None:
         return f"process {process}"

@@ -26,7 +26,7 @@ def duplicates(
     ] = 0.8,
     arguments: FilterArguments = FilterArguments(),  # noqa: B008 - frozen
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, locate.INDEXES_OPTION] = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
     """Find chunks that are near-copies of one another, and near-identical pictures.

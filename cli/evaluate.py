@@ -15,12 +15,13 @@ from vsearch_core.errors import InputError
 from . import consent, locate
 from .advice import advice_for
 from .defaults import configured
-from .opening import open_index, refuse_idle_address
+from .opening import open_any_index, open_index, refuse_idle_address
 from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, say, to_json
+from .servers import refuse_server
 
 if TYPE_CHECKING:
-    from vsearch_core import Dataset, EvaluationReport, Index
+    from vsearch_core import Dataset, EvaluationReport, Index, ServerIndex
     from vsearch_core.evaluate.answers import AnswerScores
     from vsearch_core.evaluate.calibration import ConfidenceScores
 
@@ -66,7 +67,7 @@ def eval_(
     base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OR_SERVER] = None,
 ) -> int:
     """Measure the quality of search on judged queries.
 
@@ -110,7 +111,7 @@ class _Test:
 
     title: str
     dataset: "Dataset"
-    index: "Index"
+    index: "Index | ServerIndex"
     document_id: Callable[[str], str]
 
 
@@ -119,6 +120,7 @@ def _test(
     questions: Path | None, known: int | None, split: str, keep: Path | None, index_dir: Path | None, **embedding: Any
 ) -> Iterator[_Test]:
     """Yield the queries and the index: those of an evaluation folder, or queries for an index that already exists."""
+    from vsearch_core import Index
     from vsearch_core.evaluate.dataset import load_query_file
 
     if questions is not None and questions.is_dir():
@@ -126,11 +128,14 @@ def _test(
             yield test
         return
     dataset = None if questions is None else load_query_file(questions)
-    folder = locate.index_to_read(index_dir)
+    folder = locate.index_to_read(index_dir, servers=True)
     refuse_idle_address("eval", folder, embedding["base_url"])
-    with open_index(folder, report=say, **embedding) as index:
-        if dataset is None:
-            dataset = index.known_item_queries(known or 0)
+    if dataset is None:
+        refuse_server(folder, "--known-items")
+    with open_any_index(folder, report=say, **embedding) as index:
+        if isinstance(index, Index):
+            dataset = dataset or index.known_item_queries(known or 0)
+        assert dataset is not None
         if not dataset.queries:
             raise InputError(str(index.path), "has no text to generate queries from; index some documents first")
         complain_of_missing(index.missing_documents(dataset))

@@ -21,6 +21,7 @@ EXAMPLES = {
     "push": "vsearch push file:snapshots",
     "pull": "vsearch pull file:snapshots --index copy",
     "snapshots": "vsearch snapshots file:snapshots --tag released",
+    "copy": "vsearch copy --from .vsearch --to copied",
     "eval": "vsearch eval --known-items 20",
     "feedback": "vsearch feedback 'late fee' notes/fees.md good",
     "tune": "vsearch tune judged.jsonl --dry-run",

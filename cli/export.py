@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def export(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The archive file to write, or - for stdout.")],
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OPTION] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> int:

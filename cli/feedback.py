@@ -16,7 +16,7 @@ def feedback(
     place: Annotated[str, typer.Argument(metavar="PATH[:LINE]", help="The file, as `vsearch query` prints it.")],
     verdict: Annotated[Literal["good", "bad"], typer.Argument(help="Does the file answer the query?")] = "good",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was recorded as JSON.")] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OPTION] = None,
 ) -> int:
     """Record that a file answers a query, or that it doesn't.
 

@@ -14,7 +14,7 @@ from .output import emit, to_json
 
 def import_(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="An archive made by `vsearch export`, or - for stdin.")],
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OPTION] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the index if there is one.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> int:

@@ -11,11 +11,12 @@ from vsearch_core.errors import InputError
 
 from . import consent, locate
 from .defaults import choose, parse_size, shown
-from .opening import open_index, provider_of
+from .opening import open_any_index, provider_of
 from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, to_json
 from .plan import show
 from .progress import watched
+from .servers import refuse_server_with
 from .stdin_document import NAME_HELP, names_stdin, read_document
 from .watch import News, follow, refuse_watch_with
 
@@ -36,7 +37,7 @@ def index(
         str | None,
         typer.Option(metavar="NAME", help=f"{NAME_HELP}  [default: stdin-, a code from the content, and .txt]"),
     ] = None,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OR_SERVER] = None,
     embedder: Annotated[
         Literal["local", "sentence-transformers", "static", "gemini", "openai"] | None,
         typer.Option(help="The kind of embedding model.  [default: local]"),
@@ -145,7 +146,7 @@ def index(
     run it again: it continues where it stopped. Exit status: 0 done, 2 on an error or if a file could not be read, 130
     interrupted.
     """
-    from vsearch_core import Forecast, ReEmbedSummary, UpdateSummary
+    from vsearch_core import Forecast, Index, ReEmbedSummary, UpdateSummary
     from vsearch_core.store.states import NO_TEXT
 
     if re_embed and paths:
@@ -153,7 +154,10 @@ def index(
     if watch:
         refuse_watch_with({"--plan": plan, "--re-embed": re_embed})
     is_document = names_stdin(paths or ())
-    folder = locate.index_to_write(index_dir)
+    folder = locate.index_to_write(index_dir, servers=True)
+    refuse_server_with(
+        folder, {"--plan": plan, "--re-embed": re_embed, "--watch": watch, "a document from stdin": is_document}
+    )
     refuse_idle_options("index", work="re-embed" if re_embed else "update", input="stdin" if is_document else "paths")
     if any(option is not None for option in (device, base_url, rpm, tpm)):
         replaced = embedder if re_embed else None
@@ -184,7 +188,7 @@ def index(
     done: Forecast | ReEmbedSummary | UpdateSummary
     with watched(quiet=quiet) as (bar, plain):
         news = News(bar.write)
-        opened = open_index(
+        opened = open_any_index(
             folder,
             create=True,
             yes=yes,
@@ -204,11 +208,13 @@ def index(
             tpm=tpm,
         )
         with opened as index:
-            events = index.watch(**reading) if watch else None
-            if re_embed:
+            events = index.watch(**reading) if watch and isinstance(index, Index) else None
+            if isinstance(index, Index) and re_embed:
                 done = index.plan_re_embed(**limits) if plan else index.re_embed()
+            elif isinstance(index, Index) and plan:
+                done = index.plan(sources, **limits, **options)
             else:
-                done = index.plan(sources, **limits, **options) if plan else index.update(sources, **options)
+                done = index.update(sources, **options)
                 if verbose and isinstance(done, UpdateSummary) and done.textless:
                     for file in index.files():
                         if file.reason == NO_TEXT:

@@ -4,19 +4,36 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import typer
+
 from vsearch_core.config import CONFIG_FILE, INDEX_DIR
 from vsearch_core.errors import IndexNotFoundError, InputError
 
+from .option_rules import running_command
 from .output import complain
+from .servers import address_of, index_named, refuse_server
 
 INDEXES = "indexes"  # the setting, and the kind of record that a user has chosen a folder in it (`allowed`)
 INDEX_HELP = "The index folder.  [default: the nearest .vsearch, from the working folder upwards]"
 INDEXES_HELP = f"{INDEX_HELP.replace('folder.', 'folder; given twice, both are searched as one.', 1)}"
+_ADDRESS_HELP = "Or the address of one on a server: postgresql://HOST/DB?schema=NAME."
+INDEX_OPTION = typer.Option("--index", metavar="DIR", parser=index_named, help=INDEX_HELP)
+INDEXES_OPTION = typer.Option("--index", metavar="DIR", parser=index_named, help=INDEXES_HELP)
+INDEX_OR_SERVER = typer.Option("--index", metavar="DIR", parser=index_named, help=f"{INDEX_HELP} {_ADDRESS_HELP}")
+_SERVERS_HELP = f"{INDEXES_HELP} {_ADDRESS_HELP}"
+INDEXES_OR_SERVER = typer.Option("--index", metavar="DIR", parser=index_named, help=_SERVERS_HELP)
 EVERYWHERE_HELP = "Also search the indexes that the setting `indexes` names."
 
 
-def index_to_read(given: Path | None) -> Path:
-    """Return the given index folder, or else the nearest one. Raises IndexNotFoundError if there is none."""
+def index_to_read(given: Path | None, *, servers: bool = False) -> Path:
+    """Return the given index folder, or else the nearest one. Raises IndexNotFoundError if there is none.
+
+    A folder that stands for an index on a server need not exist. Raises InputError for one if not `servers`.
+    """
+    if given is not None and address_of(given) is not None:
+        if not servers:
+            refuse_server(given, running_command())
+        return given
     found = _named(given) if given is not None else nearest()
     if found is None or not found.is_dir():
         if given is not None:
@@ -25,19 +42,22 @@ def index_to_read(given: Path | None) -> Path:
     return found
 
 
-def indexes_to_read(given: Sequence[Path], *, everywhere: bool) -> list[Path]:
+def indexes_to_read(given: Sequence[Path], *, everywhere: bool, servers: bool = False) -> list[Path]:
     """Return the given index folders, or else the nearest one; `everywhere`: and those that the settings name.
 
-    Each folder is returned once. One that the settings name and that doesn't exist is left out, with a warning. Raises
-    IndexNotFoundError if a given one doesn't exist, or if there is none at all.
+    `servers` is as for `index_to_read`. Each folder is returned once. One that the settings name and that doesn't exist
+    is left out, with a warning. Raises IndexNotFoundError if a given one doesn't exist, or if there is none at all.
     """
-    folders = [index_to_read(each) for each in given]
+    folders = [index_to_read(each, servers=servers) for each in given]
     if not folders and (not everywhere or nearest() is not None):
         folders = [index_to_read(None)]
     if everywhere:
         folders += _configured_indexes(folders[0] if folders else working_folder() / INDEX_DIR)
     if not folders:
         raise IndexNotFoundError("index", f"there is no {INDEX_DIR} folder here or above, nor in the setting indexes")
+    if len(folders) > 1:
+        for folder in folders:
+            refuse_server(folder, "a search over several indexes")
     return list({folder.resolve(): folder for folder in reversed(folders)}.values())[::-1]
 
 
@@ -74,8 +94,15 @@ def configured_folder(index: Path, name: str) -> Path:
     return _named(index.parent / expanded(name))
 
 
-def index_to_write(given: Path | None) -> Path:
-    """Return the given index folder, or else the nearest one, or else `.vsearch` in the working folder."""
+def index_to_write(given: Path | None, *, servers: bool = False) -> Path:
+    """Return the given index folder, or else the nearest one, or else `.vsearch` in the working folder.
+
+    `servers` is as for `index_to_read`.
+    """
+    if given is not None and address_of(given) is not None:
+        if not servers:
+            refuse_server(given, running_command())
+        return given
     if given is not None:
         return _named(given)
     return nearest() or working_folder() / INDEX_DIR

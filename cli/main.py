@@ -42,6 +42,7 @@ COMMANDS = {
     "push": "push:push",
     "pull": "pull:pull",
     "snapshots": "snapshots:snapshots",
+    "copy": "copy:copy",
     "eval": "evaluate:eval_",
     "feedback": "feedback:feedback",
     "tune": "tune:tune",

@@ -21,6 +21,7 @@ from .helper_embedder import by_helper
 from .interrupts import INTERRUPTED
 from .opening import open_index
 from .output import complain, emit, say
+from .servers import refuse_server
 
 if TYPE_CHECKING:
     from vsearch_core import UpdateSummary
@@ -40,7 +41,7 @@ def mcp(
         list[str] | None,
         typer.Option(metavar="FOLDER", help="Also offer a tool that indexes files below this folder."),
     ] = None,
-    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, locate.INDEXES_OPTION] = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
     """Answer an agent over stdin and stdout by the Model Context Protocol (MCP), as docs/mcp.md describes.
@@ -52,6 +53,8 @@ def mcp(
     roots = [_root(name) for name in allow_index or ()]
     if install is not None:
         return _install(install, index_dir or (), roots, everywhere=everywhere, only_print=only_print)
+    for each in index_dir or ():
+        refuse_server(each, "`vsearch mcp`")
     if only_print:
         raise InputError("--print", "has no effect without --install; leave it out")
     if find_spec("mcp") is None:

@@ -1,22 +1,23 @@
 """Open an index with the options of the command line, the configuration and the environment."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vsearch_core.errors import InputError
+from vsearch_core.errors import IndexNotFoundError, InputError
 
 from . import locate
 from .consent import Consent
 from .defaults import SETTINGS, choose
 from .environment import base_urls, cache_dir, credentials
 from .option_rules import refuse_idle_options
+from .servers import address_of, refuse_server
 
 if TYPE_CHECKING:
-    from vsearch_core import Embedder, EmbedderSpec, Index, JoinedIndexes, Observer
+    from vsearch_core import Embedder, EmbedderSpec, Index, JoinedIndexes, Observer, ServerIndex
     from vsearch_core.embed.base import OpenEmbedder
     from vsearch_core.embed.open import LoadedModels
     from vsearch_core.library.readers import KeptReaders
@@ -37,7 +38,17 @@ KEPT: ContextVar[Kept | None] = ContextVar("kept", default=None)  # set while a 
 INDEX_OPTIONS = ("embedder", "model", "base_url", "dimensions", "chunk_words", "overlap_words", "language", "ann")
 
 
-def open_index(
+def open_index(folder: Path, **options: Any) -> "Index":
+    """Open the local index in a folder: see `open_any_index`. Raises InputError if it stands for one on a server."""
+    refuse_server(folder, "this")
+    from vsearch_core import Index
+
+    opened = open_any_index(folder, **options)
+    assert isinstance(opened, Index)
+    return opened
+
+
+def open_any_index(
     folder: Path,
     *,
     create: bool = False,
@@ -49,8 +60,10 @@ def open_index(
     read_examples: bool = True,
     wrap_opener: "Callable[[OpenEmbedder], OpenEmbedder]" = lambda opener: opener,
     **given: Any,
-) -> "Index":
+) -> "Index | ServerIndex":
     """Open the index in a folder; with `create`, make a new one if there is none.
+
+    The folder may stand for an index on a server, which takes no defaults from the configuration.
 
     With `yes`, text is sent to remote providers without asking. `report` is called with each line about models. Waiting
     for a provider ends when the observer's `should_stop` returns True. `project` is the folder that questions to the
@@ -65,15 +78,37 @@ def open_index(
     agreement = Consent(project or folder, yes=yes)
     kept = KEPT.get()
     embedding = {name: given.get(name) for name in ("device", "base_url", "rpm", "tpm")}
-    made_with = index_options(folder, agreement, **{name: given.get(name) for name in INDEX_OPTIONS}) if create else {}
+    address = address_of(folder)
+    if address is not None:
+        made_with = {name: given.get(name) for name in INDEX_OPTIONS} if create else {}
+        made_with["model"] = absolute_model(made_with.get("model"), locate.working_folder())
+    elif create:
+        made_with = index_options(folder, agreement, **{name: given.get(name) for name in INDEX_OPTIONS})
+    else:
+        made_with = {}
     if not create and given.get("base_url") is not None:
         made_with["base_url"] = given["base_url"]
+    opener = wrap_opener(
+        embedder_opener(folder, report=report, stop=observer.should_stop, agreement=agreement, **embedding)
+    )
+    if address is not None:
+        return vsearch_core.open_server_index(
+            address,
+            root=folder.parent,
+            open_embedder=opener,
+            consent=agreement,
+            approve=agreement.approve,
+            read_examples=read_examples,
+            cache_dir=cache_dir(),
+            default_base_urls=base_urls(),
+            observer=observer,
+            dimension=made_with.pop("dimensions", None),
+            **made_with,
+        )
     return vsearch_core.open_index(
         folder,
         create=create,
-        open_embedder=wrap_opener(
-            embedder_opener(folder, report=report, stop=observer.should_stop, agreement=agreement, **embedding)
-        ),
+        open_embedder=opener,
         consent=agreement,
         approve=agreement.approve,
         share_vectors=share_vectors,
@@ -88,11 +123,16 @@ def open_index(
 
 
 @contextmanager
-def open_indexes(folders: Sequence[Path], **options: Any) -> "Iterator[Index | JoinedIndexes]":
+def open_indexes(folders: Sequence[Path], **options: Any) -> "Iterator[Index | JoinedIndexes | ServerIndex]":
     """Open one index, or several to search them as one. `options` are those of `open_index`, for the first of them."""
     with ExitStack() as stack:
-        first = stack.enter_context(open_index(folders[0], **options))
-        yield first if len(folders) == 1 else stack.enter_context(first.join(folders[1:]))
+        if len(folders) > 1:
+            first = stack.enter_context(open_index(folders[0], **options))
+            yield stack.enter_context(first.join(folders[1:]))
+            return
+        one = open_any_index(folders[0], **options)
+        stack.callback(one.close)
+        yield one
 
 
 def index_options(folder: Path, agreement: Consent, **given: Any) -> dict[str, Any]:
@@ -134,9 +174,9 @@ def provider_of(folder: Path, embedder: str | None = None) -> str:
     """
     from vsearch_core.store.tables import CATALOG_FILE
 
-    if (folder / CATALOG_FILE).exists():
-        with open_index(folder) as existing:
-            return existing.status().fingerprint.provider
+    if (folder / CATALOG_FILE).exists() or address_of(folder) is not None:
+        with suppress(IndexNotFoundError), open_any_index(folder) as existing:
+            return existing.fingerprint.provider
     provider: str = choose(folder, embedder=embedder)["embedder"]
     return provider
 

@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 
 from .output import complain
 
+_command = ContextVar("command", default="this")  # the name of the command that runs
 _given: ContextVar[Mapping[str, str]] = ContextVar("given")  # the spelling of each option on the command line, by name
 
 
@@ -136,6 +137,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
     "repair": dict.fromkeys(("re_embed", "yes", "as_json", "index_dir"), ALWAYS),
     "export": dict.fromkeys(("index_dir", "as_json"), ALWAYS) | {"force": when("target", "file")},
     "import": dict.fromkeys(("index_dir", "replace", "as_json"), ALWAYS),
+    "copy": dict.fromkeys(("source", "target", "as_json", "quiet"), ALWAYS),
     "push": dict.fromkeys(("index_dir", "force", "as_json"), ALWAYS),
     "pull": dict.fromkeys(("snapshot", "index_dir", "replace", "as_json"), ALWAYS),
     "snapshots": {
@@ -197,6 +199,7 @@ class Command(TyperCommand):
         args = _with_bare_values(args)
         _, _, order = self.make_parser(ctx).parse_args(list(args))
         options = [each for each in order if each.param_type_name == "option"]
+        _command.set(f"`{ctx.command_path}`")
         _given.set({str(each.name): _spelling(each.opts) for each in options})
         for option in dict.fromkeys(options):
             takes_one_value = not (option.multiple or getattr(option, "is_flag", False))
@@ -211,6 +214,11 @@ def _with_bare_values(args: Sequence[str]) -> list[str]:
     end = args.index("--") if "--" in args else len(args)
     options = [f"{word}={BARE_VALUES[word]}" if word in BARE_VALUES else word for word in args[:end]]
     return [*options, *args[end:]]
+
+
+def running_command() -> str:
+    """Return the name of the command that runs, such as "`vsearch export`"."""
+    return _command.get()
 
 
 def _spelling(names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ def pull(
         str | None,
         typer.Option("--snapshot", metavar="NUMBER|TAG", help="Get this snapshot.  [default: the current one]"),
     ] = None,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OPTION] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an index with changes that are in no snapshot.")
     ] = False,

@@ -19,7 +19,7 @@ STORE_HELP = "The store: s3://BUCKET/PREFIX, gs://…, az://… or file:FOLDER."
 
 def push(
     url: Annotated[str, typer.Argument(metavar="URL", help=STORE_HELP)],
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OPTION] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Also push an index that the store's current snapshot is not a part of.")
     ] = False,

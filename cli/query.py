@@ -20,7 +20,7 @@ from .search_options import SearchArguments, grouped
 from .warm import start_if_wanted
 
 if TYPE_CHECKING:
-    from vsearch_core import Index, JoinedIndexes, Results, SearchOptions, SearchRequest
+    from vsearch_core import Index, JoinedIndexes, Results, SearchOptions, SearchRequest, ServerIndex
 
 _MOST_SECONDS = 3600.0  # of --rerank-budget
 
@@ -201,7 +201,7 @@ def _typed_line() -> str:
         return ""
 
 
-def _answer_lines(index: "Index | JoinedIndexes", request: "SearchRequest", *, explain: bool) -> int:
+def _answer_lines(index: "Index | JoinedIndexes | ServerIndex", request: "SearchRequest", *, explain: bool) -> int:
     """Answer each line of stdin with one JSON object, even if it fails, so that line n answers query n."""
     from dataclasses import replace
 

@@ -56,7 +56,7 @@ def read(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     color: Annotated[Colour, typer.Option("--color", help=COLOUR_HELP)] = "auto",
-    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, locate.INDEXES_OR_SERVER] = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
     """Print the text of a file as the index stores it.
@@ -64,7 +64,7 @@ def read(
     The file itself isn't needed. PATH is relative to the working folder, or written as `vsearch query` prints it. Exit
     status: 0 text, 1 no text at these lines or on this page, 2 error.
     """
-    with open_indexes(locate.indexes_to_read(index_dir or (), everywhere=everywhere)) as index:
+    with open_indexes(locate.indexes_to_read(index_dir or (), everywhere=everywhere, servers=True)) as index:
         name = str(locate.expanded(place)) if place.startswith("~") else place
         try:
             found = index.read(name, page=page, context=context, max_tokens=max_tokens)

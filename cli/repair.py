@@ -28,7 +28,7 @@ def repair(
     re_embed: Annotated[bool, typer.Option("--re-embed", help="Embed chunks that have lost their vectors.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OPTION] = None,
 ) -> int:
     """Repair a damaged index.
 

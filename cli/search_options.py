@@ -172,14 +172,7 @@ class SearchArguments(FilterArguments):
     explain: Annotated[bool, typer.Option("--explain", help="Show terms, scores and timings.")] = False
     base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False
-    index_dir: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--index",
-            metavar="DIR",
-            help=locate.INDEXES_HELP,
-        ),
-    ] = None
+    index_dir: Annotated[list[Path] | None, locate.INDEXES_OR_SERVER] = None
     everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False
 
     def index_folders(self) -> list[Path]:
@@ -187,7 +180,7 @@ class SearchArguments(FilterArguments):
 
         Raises IndexNotFoundError if a named index doesn't exist, or if there is none.
         """
-        return locate.indexes_to_read(self.index_dir or (), everywhere=self.everywhere)
+        return locate.indexes_to_read(self.index_dir or (), everywhere=self.everywhere, servers=True)
 
     @property
     def output(self) -> Literal["text", "json", "jsonl", "paths", "paths0"]:

@@ -53,7 +53,7 @@ def serve(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no line for each request.")] = False,
     base_url: Annotated[str | None, typer.Option(metavar="URL", help=consent.BASE_URL_HELP)] = None,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
-    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, locate.INDEXES_OR_SERVER] = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
     follow: Annotated[str | None, typer.Option(metavar="URL", help=FOLLOW_HELP)] = None,
 ) -> int:
@@ -72,7 +72,7 @@ def serve(
     refuse_idle_options("serve", source="index" if follow is None else "store")
     follower = None
     if follow is None:
-        folders = locate.indexes_to_read(index_dir or (), everywhere=everywhere)
+        folders = locate.indexes_to_read(index_dir or (), everywhere=everywhere, servers=True)
     else:
         follow = locate.store_url(follow)
         folders = [_followed_index(follow, index_dir or ())]

@@ -10,7 +10,7 @@ import typer
 from vsearch_core.config import MAX_FILE_SIZE
 
 from . import locate
-from .opening import open_index
+from .opening import open_any_index
 from .output import emit, one_line, plural, shown_path, size_text, to_json
 from .pager import paged
 from .warm import running_helper
@@ -18,7 +18,7 @@ from .warm import running_helper
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vsearch_core import FileState, Index, Status, TunedFusion
+    from vsearch_core import FileState, Index, ServerIndex, Status, TunedFusion
     from vsearch_core.model import JsonValue
 
 LINES_AT_ONCE = 1000
@@ -29,27 +29,30 @@ def status(
         bool, typer.Option("--files", help="Print each file with its state, and the reason for it.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OR_SERVER] = None,
 ) -> int:
     """Show the contents, the model and the size of the index.
 
     With --files, print one line for each file, with its state: indexed, partly (a part could not be read), pending
     (read, but not embedded yet), skipped (without text, or left out on purpose) or failed (could not be read).
     """
-    folder = locate.index_to_read(index_dir)
+    from vsearch_core import Index
+
+    folder = locate.index_to_read(index_dir, servers=True)
     pid = running_helper(folder)
-    with open_index(folder) as index:
+    with open_any_index(folder) as index:
         if by_file and not as_json:
             return _print_files(index)
         states = [asdict(state) for state in index.files()] if by_file else None
-        found, tuned, verdicts = index.status(), index.tuned(), len(index.verdicts()[0])
+        found, tuned, root = index.status(), index.tuned(), index.root
+        verdicts = len(index.verdicts()[0]) if isinstance(index, Index) else 0
     if as_json:
         tuned_values = None if tuned is None else asdict(tuned)
         more = {"index": str(found.index), "tuned": tuned_values, "feedback": verdicts, "by_file": states}
         more["warm_helper"] = None if pid is None else {"pid": pid}
         emit(to_json({"schema": "vsearch.status/1", **asdict(found), **more}))
     else:
-        lines = [*_lines(found), ("fusion", _fusion(tuned, verdicts))]
+        lines = [*_lines(found, root), ("fusion", _fusion(tuned, verdicts))]
         lines += (
             []
             if pid is None
@@ -59,7 +62,7 @@ def status(
     return 0
 
 
-def _lines(status: "Status") -> list[tuple[str, str]]:
+def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
     model = status.fingerprint
     dead = f", {plural(status.dead_rows, 'deleted row')}" if status.dead_rows else ""
     without = f"; without {', '.join(status.removed)}" if status.removed else ""
@@ -82,7 +85,7 @@ def _lines(status: "Status") -> list[tuple[str, str]]:
     return [
         ("index", f"{status.index} (format {status.format}, generation {status.generation})"),
         ("sources", (", ".join(_source(path, status.walks[path]) for path in status.sources) or "none") + without),
-        *([("outside", f"{', '.join(status.outside)} (not in {status.index.parent})")] if status.outside else []),
+        *([("outside", f"{', '.join(status.outside)} (not in {root})")] if status.outside else []),
         ("files", f"{status.files:,}" + _incomplete(status)),
         ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{lists}{codes}{dead}"),
         ("model", f"{model.model} ({model.provider}, {model.dimension} dimensions, {model.pooling})"),
@@ -115,7 +118,7 @@ def _incomplete(status: "Status") -> str:
     return f"{among}{beside} (--files says why)" if among or beside else ""
 
 
-def _print_files(index: "Index") -> int:
+def _print_files(index: "Index | ServerIndex") -> int:
     """Print one line for each file. Return the exit status."""
     lines = (_file_line(index.root, file) for file in index.files())
     with paged():

@@ -48,7 +48,7 @@ def verify(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The text to verify; -: stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     color: Annotated[Colour, typer.Option("--color", help=COLOUR_HELP)] = "auto",
-    index_dir: Annotated[list[Path] | None, typer.Option("--index", metavar="DIR", help=locate.INDEXES_HELP)] = None,
+    index_dir: Annotated[list[Path] | None, locate.INDEXES_OR_SERVER] = None,
     everywhere: Annotated[bool, typer.Option("--everywhere", help=locate.EVERYWHERE_HELP)] = False,
 ) -> int:
     """Check a text's quotes and citations against the index.
@@ -57,7 +57,7 @@ def verify(
     citation is a file's name and a line, like notes/pump.md:12. Exit status: 0 all are supported, 1 not all, 2 error.
     """
     text = _read(file)
-    with open_indexes(locate.indexes_to_read(index_dir or (), everywhere=everywhere)) as index:
+    with open_indexes(locate.indexes_to_read(index_dir or (), everywhere=everywhere, servers=True)) as index:
         verification = index.verify(text)
         root = index.root
     if as_json:

@@ -21,6 +21,7 @@ from .helper_embedder import EMBED, embedding_json
 from .interrupts import INTERRUPT, raise_interrupt
 from .opening import KEPT, WARM_PROVIDERS, Kept, open_index, provider_of
 from .output import emit, say
+from .servers import address_of
 
 if TYPE_CHECKING:
     from vsearch_core.library.readers import KeptReaders
@@ -38,7 +39,7 @@ def warm(
         int, typer.Option(metavar="SECONDS", min=1, max=_IDLE_MOST, help="End after this time without a query.")
     ] = 600,
     stop: Annotated[bool, typer.Option("--stop", help="End the helper of this index that runs.")] = False,
-    index_dir: Annotated[Path | None, typer.Option("--index", metavar="DIR", help=locate.INDEX_HELP)] = None,
+    index_dir: Annotated[Path | None, locate.INDEX_OPTION] = None,
 ) -> int:
     """Keep the model and the index in memory, so that `query` and `similar` answer several times as fast.
 
@@ -102,9 +103,9 @@ def start_if_wanted(index: Path) -> None:
 
 
 def _is_wanted(index: Path) -> bool:
-    if KEPT.get() is not None or not choose(index, warm=None)["warm"] or not hasattr(os, "geteuid"):
+    if KEPT.get() is not None or address_of(index) is not None or not hasattr(os, "geteuid"):
         return False
-    return running_helper(index) is None and provider_of(index) in WARM_PROVIDERS
+    return choose(index, warm=None)["warm"] and running_helper(index) is None and provider_of(index) in WARM_PROVIDERS
 
 
 def _code_folders() -> tuple[Path, Path]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from vsearch_core.evaluate.report import EvaluationReport
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
+    from vsearch_core.index.copying import CopySummary
     from vsearch_core.index.forecast import Forecast
     from vsearch_core.index.progress import Observer, Progress, StoppedError
     from vsearch_core.index.pull import PullSummary
@@ -55,10 +56,12 @@ if TYPE_CHECKING:
     from vsearch_core.index.watch import UpdateFailed, WatchStarted
     from vsearch_core.index.writer import UpdateSummary
     from vsearch_core.library.archives import import_index
+    from vsearch_core.library.copying import copy_index
     from vsearch_core.library.index import Index, Tuning
     from vsearch_core.library.joined import JoinedIndexes
-    from vsearch_core.library.opening import open_index, open_reranker, repair_index
+    from vsearch_core.library.opening import open_index, open_reranker, open_server_index, repair_index
     from vsearch_core.library.options import FilterOptions, SearchOptions, UpdateOptions, search_request
+    from vsearch_core.library.server_index import ServerIndex
     from vsearch_core.library.snapshots import Snapshots, pull_index
     from vsearch_core.model import EmbedderSpec, Fingerprint, RawDocument
     from vsearch_core.search.duplicates import DuplicateMember, Duplicates
@@ -82,6 +85,7 @@ __all__ = [
     "CheckReport",
     "Claim",
     "CompactionSummary",
+    "CopySummary",
     "Dataset",
     "DuplicateMember",
     "Duplicates",
@@ -126,6 +130,7 @@ __all__ = [
     "SearchOptions",
     "SearchRequest",
     "SecretFileError",
+    "ServerIndex",
     "SnapshotError",
     "SnapshotHistory",
     "Snapshots",
@@ -146,9 +151,11 @@ __all__ = [
     "VsearchError",
     "WatchStarted",
     "__version__",
+    "copy_index",
     "import_index",
     "open_index",
     "open_reranker",
+    "open_server_index",
     "pull_index",
     "repair_index",
     "search_request",
@@ -163,6 +170,7 @@ _MODULES = {
     "EvaluationReport": "evaluate.report",
     "CheckReport": "index.check",
     "CompactionSummary": "index.compaction",
+    "CopySummary": "index.copying",
     "Forecast": "index.forecast",
     **dict.fromkeys(("Observer", "Progress", "StoppedError"), "index.progress"),
     "PullSummary": "index.pull",
@@ -175,10 +183,13 @@ _MODULES = {
     **dict.fromkeys(("UpdateFailed", "WatchStarted"), "index.watch"),
     "UpdateSummary": "index.writer",
     "import_index": "library.archives",
+    "copy_index": "library.copying",
     **dict.fromkeys(("Index", "Tuning"), "library.index"),
     "JoinedIndexes": "library.joined",
     **dict.fromkeys(("open_index", "open_reranker", "repair_index"), "library.opening"),
     **dict.fromkeys(("Snapshots", "pull_index"), "library.snapshots"),
+    "ServerIndex": "library.server_index",
+    **dict.fromkeys(("open_index", "open_reranker", "open_server_index", "repair_index"), "library.opening"),
     **dict.fromkeys(("FilterOptions", "SearchOptions", "UpdateOptions", "search_request"), "library.options"),
     **dict.fromkeys(("EmbedderSpec", "Fingerprint", "RawDocument"), "model"),
     **dict.fromkeys(("Hit", "NearDuplicate", "NotReread", "Results"), "search.results"),

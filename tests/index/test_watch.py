@@ -187,7 +187,7 @@ def first_run(tree: Path) -> UpdateSummary:
 
 
 def test_the_sources_of_an_index_are_known(tree: Path, first_run: UpdateSummary) -> None:
-    assert known_sources(first_run.index) == (Source(tree / "docs", DiscoverOptions()),)
+    assert known_sources(Path(first_run.index)) == (Source(tree / "docs", DiscoverOptions()),)
 
 
 def test_a_failed_run_is_retried(tree: Path, first_run: UpdateSummary) -> None:
@@ -199,7 +199,7 @@ def test_a_failed_run_is_retried(tree: Path, first_run: UpdateSummary) -> None:
             raise outcome
         return outcome
 
-    events = watch_index(first_run.index, update, lambda: False, replace(AT_ONCE, retry_after=0.01))
+    events = watch_index(Path(first_run.index), update, lambda: False, replace(AT_ONCE, retry_after=0.01))
     assert next(events) == WatchStarted(3, None)
     failures = [next(events), next(events)]
     assert [each.pause for each in failures if isinstance(each, UpdateFailed)] == [0.01, 0.02]
@@ -209,7 +209,7 @@ def test_a_failed_run_is_retried(tree: Path, first_run: UpdateSummary) -> None:
 
 def test_an_interrupted_run_ends_the_watch(first_run: UpdateSummary) -> None:
     interrupted = replace(first_run, interrupted=True)
-    assert list(watch_index(first_run.index, lambda: interrupted, lambda: False))[1:] == [interrupted]
+    assert list(watch_index(Path(first_run.index), lambda: interrupted, lambda: False))[1:] == [interrupted]
 
 
 def test_the_stop_event_ends_the_watch(first_run: UpdateSummary) -> None:
@@ -219,7 +219,7 @@ def test_the_stop_event_ends_the_watch(first_run: UpdateSummary) -> None:
         calls.append(1)
         return first_run
 
-    assert list(watch_index(first_run.index, update, lambda: bool(calls)))[1:] == [first_run]
+    assert list(watch_index(Path(first_run.index), update, lambda: bool(calls)))[1:] == [first_run]
 
 
 def test_without_file_system_events_it_polls(first_run: UpdateSummary, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_without_file_system_events_it_polls(first_run: UpdateSummary, monkeypat
 
     monkeypatch.setattr(watchfiles, "watch", watch)
     events = watch_index(
-        first_run.index, lambda: first_run, lambda: False, replace(AT_ONCE, poll_every=0.0, rescan_factor=0.0)
+        Path(first_run.index), lambda: first_run, lambda: False, replace(AT_ONCE, poll_every=0.0, rescan_factor=0.0)
     )
     blind = WatchStarted(3, "OS file watch limit reached")
     assert [next(events) for _ in range(4)] == [blind, first_run, blind, first_run]
@@ -254,6 +254,6 @@ def test_a_name_that_cannot_be_decoded_counts_as_a_change(
             yield set()
 
     monkeypatch.setattr(watchfiles, "watch", watch)
-    events = watch_index(first_run.index, lambda: first_run, lambda: False, AT_ONCE)
+    events = watch_index(Path(first_run.index), lambda: first_run, lambda: False, AT_ONCE)
     assert [next(events) for _ in range(4)] == [WatchStarted(3, None), first_run, WatchStarted(3, None), first_run]
     events.close()

@@ -3,6 +3,7 @@
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.lexical.compounds import Compounds
 from vsearch_core.lexical.postings import build
+from vsearch_core.lexical.vocabulary import PostingsVocabulary
 
 GERMAN = Analyzer("de")
 
@@ -10,7 +11,7 @@ GERMAN = Analyzer("de")
 def relatives(word: str, *texts: str) -> list[str]:
     """Return the relatives of a word, as terms, in an index of two segments."""
     parts = [build([GERMAN.terms(text) for text in some]) for some in (texts[::2], texts[1::2])]
-    compounds = Compounds(parts, GERMAN.query_terms)
+    compounds = Compounds(PostingsVocabulary(parts), GERMAN.query_terms)
     term = GERMAN.terms(word)[0]
     found = compounds.relatives(term)
     assert compounds.relatives(term) == found
@@ -22,7 +23,7 @@ def test_a_word_that_occurs_has_no_relatives() -> None:
 
 
 def test_a_word_of_which_one_term_occurs_has_no_relatives() -> None:
-    compounds = Compounds([build([["three", "twentythre", "twenty"]])], lambda word: [word])
+    compounds = Compounds(PostingsVocabulary([build([["three", "twentythre", "twenty"]])]), lambda word: [word])
     assert compounds.word_relatives(["three", "thre"]) == []
 
 

@@ -11,6 +11,7 @@ from support import WordEmbedder
 
 import vsearch_core as vsearch
 from vsearch_core.library.readers import MAX_IDLE_READERS
+from vsearch_core.search.local import LocalSearcher
 
 FILES = 6
 SECONDS = 4.0
@@ -85,4 +86,5 @@ def test_readers_share_the_cost_of_starting_the_engines(tmp_path: Path) -> None:
         index.update([tmp_path])
         with index._readers.lend() as one, index._readers.lend() as other:
             assert one is not other
+            assert isinstance(one.searcher, LocalSearcher) and isinstance(other.searcher, LocalSearcher)
             assert one.searcher._budgets is other.searcher._budgets

@@ -39,7 +39,7 @@ class CheckReport:
     read.
     """
 
-    index: Path
+    index: Path | str
     full: bool
     faults: tuple[Fault, ...]
     generation: int | None

@@ -30,7 +30,7 @@ class CompactionSummary:
     deleted rows that are gone. `bytes_before` and `bytes_after` are sizes of the index on disk.
     """
 
-    index: Path
+    index: Path | str
     segments: int
     rows: int
     dropped: int

@@ -37,7 +37,7 @@ class RemovalSummary:
     again. If `uncompacted` is True, the files are removed, but the merging of segments was stopped.
     """
 
-    index: Path
+    index: Path | str
     removed: int
     files: int
     chunks: int

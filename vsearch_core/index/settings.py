@@ -15,7 +15,7 @@ from vsearch_core.json_text import parse_json
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import VERSION
 from vsearch_core.model import TEXT, EmbedderSpec, Fingerprint
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import SettingsReader
 from vsearch_core.text.chunk import ChunkOptions
 
 CHUNKER = "1"  # version of the chunker: changes when the same document would give other chunks
@@ -124,14 +124,18 @@ class IndexSettings:
         check_ann(self.ann)
 
     @classmethod
-    def from_catalog(cls, catalog: Catalog, *, renewing: bool = False) -> "IndexSettings":
-        """Return the settings that the catalog stores.
+    def from_catalog(cls, catalog: SettingsReader, *, renewing: bool = False) -> "IndexSettings":
+        """Return the settings that the catalog stores; see `from_values`."""
+        return cls.from_values(catalog.settings(), str(catalog.label), renewing=renewing)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, str], label: str, *, renewing: bool = False) -> "IndexSettings":
+        """Return the settings that the index `label` stores as strings, as `to_catalog` made them.
 
         Raises IndexMismatchError if this version has another chunker, or can't analyze queries as the index's analyzer
         does; if the caller is `renewing` the postings, an older analyzer is accepted. Raises IndexCorruptError if
         settings are missing or damaged.
         """
-        values = catalog.settings()
         try:
             settings = cls(
                 Fingerprint(**parse_json(values["fingerprint"])),
@@ -146,11 +150,11 @@ class IndexSettings:
             ours = settings.analysis.signature
             settings.refuse_impossible_values()
         except (KeyError, ValueError, TypeError, InputError) as error:
-            raise IndexCorruptError(str(catalog.label), f"its settings are damaged ({error})") from error
+            raise IndexCorruptError(label, f"its settings are damaged ({error})") from error
         if chunker != CHUNKER:
             reason = f"made with chunker {chunker}, and this version has chunker {CHUNKER}"
-            raise IndexMismatchError(str(catalog.label), reason, "index-too-old")
-        _refuse_other_analyzer(str(catalog.label), signature, ours, renewing=renewing)
+            raise IndexMismatchError(label, reason, "index-too-old")
+        _refuse_other_analyzer(label, signature, ours, renewing=renewing)
         return replace(settings, analyzer=int(signature.partition(":")[0]))
 
 

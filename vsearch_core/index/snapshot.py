@@ -31,7 +31,7 @@ from vsearch_core.index.rows import RowMap
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.analysis import AUTO
 from vsearch_core.lexical.postings import Postings
-from vsearch_core.store.catalog import Catalog, CatalogReader, SegmentRecord
+from vsearch_core.store.catalog import Catalog, CatalogReader, IndexCatalog, SegmentRecord
 from vsearch_core.store.io_errors import sqlite_errors, storage_errors
 from vsearch_core.store.segment import Manifest, damaged_blocks, row_span
 
@@ -106,18 +106,15 @@ class SegmentView:
         return next((name for name in self.arrays if part.owns(name) and not self.checksum_ok(name)), None)
 
 
-class SearchedSnapshot(Protocol):
-    """A snapshot as searches use it: one generation of an index, or of each of several indexes joined to one.
-
-    The first `vector_segments` of the segments have vectors of the same embedder, that of the settings.
-    """
+class OpenSnapshot(Protocol):
+    """A snapshot of any kind: one generation of an index, or of each of several indexes joined to one."""
 
     @property
     def catalog(self) -> CatalogReader:
         """Return the catalog, or what stands for several."""
 
     @property
-    def catalogs(self) -> Sequence[Catalog]:
+    def catalogs(self) -> Sequence[IndexCatalog]:
         """Return the catalogs of the indexes."""
 
     @property
@@ -127,6 +124,13 @@ class SearchedSnapshot(Protocol):
     @property
     def generation(self) -> int:
         """Return the number of the generation."""
+
+
+class SearchedSnapshot(OpenSnapshot, Protocol):
+    """A snapshot of local indexes, whose segments are searched in memory.
+
+    The first `vector_segments` of the segments have vectors of the same embedder, that of the settings.
+    """
 
     @property
     def segments(self) -> Sequence[SegmentView]:

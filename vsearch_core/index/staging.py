@@ -4,7 +4,7 @@ Staged files can't be found by searches. Every step is durable, so a run that is
 """
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, field
 
 from vsearch_core.ann.flat import to_fixed
@@ -244,17 +244,18 @@ def embed_block(
     observer: Observer,
     report: Callable[[int], None],
     limits: IndexLimits = DEFAULT_LIMITS,
+    known_records: Callable[[Catalog, Iterable[int]], dict[int, bytes]] = known_vectors,
 ) -> EmbeddedBlock | None:
     """Embed the next block of staged chunks with ids above `after`. Return None if there are none.
 
     Each batch of vectors is stored as it arrives, and `report` is called with the number of chunks done. Equal texts
     are embedded once, and not at all if the index has their vector. `embedder` is a function that opens the embedder.
-    It is called only if a text must be embedded.
+    It is called only if a text must be embedded. `known_records` finds the records of texts that are embedded already.
     """
     block = catalog.unembedded(after, limits.chunks_per_block)
     if not block:
         return None
-    known = known_vectors(catalog, (chunk_id for chunk_id, _ in block))
+    known = known_records(catalog, (chunk_id for chunk_id, _ in block))
     with catalog.transaction():
         catalog.stage_vectors(known, known.values())
     chunks_of: dict[str, list[int]] = {}

@@ -33,7 +33,7 @@ class Status:
     of files in each state of `store.states.STATES`.
     """
 
-    index: Path
+    index: Path | str
     format: int
     generation: int
     last_commit: str | None

@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder, OpenEmbedder
@@ -49,6 +50,7 @@ from vsearch_core.store.connections import refuse_lost_catalog
 from vsearch_core.store.files import make_folder, refuse_non_utf8_path
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.reuse import known_vectors
 from vsearch_core.store.skipped import load_skipped
 from vsearch_core.store.states import count_incomplete, files_without_key, incomplete_files, other_reader_versions
 from vsearch_core.store.tables import CATALOG_FILE
@@ -76,7 +78,7 @@ class UpdateSummary:
     `outside` are the sources outside the folder around the index.
     """
 
-    index: Path
+    index: Path | str
     files: int
     chunks: int
     added: int
@@ -98,6 +100,16 @@ class UpdateSummary:
     outside: tuple[str, ...] = ()
 
 
+class UpdatedEngine(Protocol):
+    """An engine that keeps an index elsewhere, and which an update writes through a folder on this machine."""
+
+    def push(self, catalog: Catalog) -> bool:
+        """Bring what the folder has committed to the engine. Return True if anything had changed."""
+
+    def known_vectors(self, catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes]:
+        """Return the records of those staged chunks whose texts are embedded already, as `store.reuse` does."""
+
+
 def update_index(
     index: Path,
     sources: Sequence[Source],
@@ -110,6 +122,7 @@ def update_index(
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
     documents: Sequence[RawDocument] = (),
+    engine: UpdatedEngine | None = None,
 ) -> UpdateSummary:
     """Update the index from the given sources, or from all sources of earlier updates if none are given.
 
@@ -119,14 +132,15 @@ def update_index(
     `walk` has options for walking the sources of earlier updates; it only counts if no sources are given. A file that
     could not be read, or only in part, is read again if it has changed, if `reading` now has an option that was missing
     then, or if `retry` is true. The run commits every `limits.chunks_per_commit` chunks and at the end. If it is
-    stopped, it keeps the work done so far, and the next run continues from there.
+    stopped, it keeps the work done so far, and the next run continues from there. An `engine` that keeps the index
+    elsewhere gets each commit.
 
     Raises InputError, IndexNotFoundError if an index has lost its catalog, IndexLockedError, IndexMismatchError,
     IndexVersionError, ModelError, StorageError, and StoppedError if the observer stops the run while it rebuilds
     keyword postings that an earlier version of the analyzer made.
     """
     started = time.perf_counter()
-    run = _Update(index, options, open_embedder, observer, reading, limits)
+    run = _Update(index, options, open_embedder, observer, reading, limits, engine)
     if is_new_index(index, sources, options, has_documents=bool(documents)):
         run.open_first_embedder()
     with storage_errors(index):
@@ -272,8 +286,10 @@ class _Update:
         observer: Observer,
         reading: ExtractOptions,
         limits: IndexLimits,
+        engine: UpdatedEngine | None,
     ) -> None:
         self.index = index
+        self.engine = engine
         self.options = options
         self.observer = observer
         self.reading = reading
@@ -357,6 +373,8 @@ class _Update:
 
     def _commit(self, catalog: Catalog, changes: Changes, *, last: bool = False) -> None:
         commit_staged(catalog, changes.removals(self.index.parent), last=last, limits=self.limits)
+        if self.engine is not None:
+            self.engine.push(catalog)
 
     def _embed(self, catalog: Catalog, settings: IndexSettings, changes: Changes) -> tuple[int, int]:
         """Stage files and embed their chunks block by block. Commit after each `chunks_per_commit` chunks.
@@ -371,7 +389,8 @@ class _Update:
                 break
             done = embedded + reused
             report = partial(self._report, done, done + catalog.count_unembedded())
-            block = embed_block(catalog, lambda: self._open(settings), after, self.observer, report, self.limits)
+            known = known_vectors if self.engine is None else self.engine.known_vectors
+            block = embed_block(catalog, lambda: self._open(settings), after, self.observer, report, self.limits, known)
             if block is None:
                 break
             after, embedded, reused = block.last, embedded + block.embedded, reused + block.reused

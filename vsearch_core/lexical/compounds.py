@@ -5,12 +5,9 @@ parts must occur in it (Koehn and Knight, "Empirical methods for compound splitt
 not split.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from vsearch_core.lexical.postings import Postings
+from vsearch_core.lexical.vocabulary import Vocabulary
 
 COMPOUNDING = frozenset({"da", "de", "et", "fi", "hu", "nl", "no", "sv"})  # languages with such compounds
 _SHORTEST = 4  # letters of a part; shorter ones occur in any word
@@ -21,11 +18,11 @@ _CACHE_SIZE = 1 << 16  # terms
 
 
 class Compounds:
-    """Finds related terms for words, among the terms of some segments."""
+    """Finds related terms for words, among the terms of an index."""
 
-    def __init__(self, parts: Sequence[Postings], stems: Callable[[str], Sequence[str]]) -> None:
-        """Search the postings of all segments; `stems` returns the terms of a word in all their languages."""
-        self._parts = parts
+    def __init__(self, vocabulary: Vocabulary, stems: Callable[[str], Sequence[str]]) -> None:
+        """Search the terms of an index; `stems` returns the terms of a word in all its languages."""
+        self._vocabulary = vocabulary
         self._stems = stems
         self._found: dict[str, tuple[str, ...]] = {}
 
@@ -48,7 +45,7 @@ class Compounds:
         return self._found[term]
 
     def _occurs(self, term: str) -> bool:
-        return any(start < end for start, end in (part.span(term) for part in self._parts))
+        return self._vocabulary.document_frequencies([term])[0] > 0
 
     def _split(self, word: str) -> list[str]:
         """Return parts of a word that all occur, the last one as long as possible, or []."""
@@ -68,16 +65,8 @@ class Compounds:
 
     def _ending(self, term: str) -> list[str]:
         """Return compounds that end in the term, by descending document frequency."""
-        wanted = term.encode()
-        rows: Counter[str] = Counter()
-        for part in self._parts:
-            text, at = part.terms.tobytes(), -1
-            while (at := text.find(wanted, at + 1)) >= 0:
-                number = int(np.searchsorted(part.term_offsets, at, "right")) - 1
-                start, end = int(part.term_offsets[number]), int(part.term_offsets[number + 1])
-                if at - start >= _SHORTEST and at + len(wanted) == end:
-                    compound = text[start:end].decode("utf-8", "replace")
-                    rows[compound] += int(part.offsets[number + 1] - part.offsets[number])
+        longer = self._vocabulary.terms_ending_in(term)
+        rows = {word: count for word, count in longer.items() if len(word) - len(term) >= _SHORTEST}
         found = sorted(filter(str.isalpha, rows), key=lambda compound: (-rows[compound], compound))
         candidates = found[:_MAX_SPLIT]
         return [each for each in candidates if self._first_parts(each[: -len(term)])][:_MAX_COMPOUNDS]

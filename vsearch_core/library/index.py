@@ -7,24 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from vsearch_core.config import MODES
 from vsearch_core.errors import InputError, ModelError, StorageError
 from vsearch_core.library.embedders import Embedders
+from vsearch_core.library.evaluating import Evaluating
 from vsearch_core.library.options import (
     UpdateOptions,
     absolute,
-    check_alpha,
     parse_run_options,
 )
-from vsearch_core.library.readers import ReaderPool
-from vsearch_core.library.searching import Searching
+from vsearch_core.library.readers import LocalReaders, ReaderPool
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import OpenEmbedder
     from vsearch_core.evaluate.dataset import Dataset
     from vsearch_core.evaluate.feedback import Verdict
-    from vsearch_core.evaluate.report import EvaluationReport
-    from vsearch_core.evaluate.trec import Run
     from vsearch_core.evaluate.tune import TuningResult
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
@@ -59,7 +55,7 @@ class Tuning:
     stored: bool
 
 
-class Index(Searching["Snapshot"]):
+class Index(Evaluating["Snapshot"]):
     """An index of documents. `open_index` returns it; use it in a `with` statement, or call `close`.
 
     Any number of threads may use one `Index` at once. Each search sees exactly one generation of the index, the state
@@ -85,7 +81,7 @@ class Index(Searching["Snapshot"]):
         """Create the object from the arguments that `open_index` prepares. Call that instead."""
         from vsearch_core.index.snapshot import open_snapshot
 
-        readers = readers or ReaderPool((path,), partial(open_snapshot, path), observer.compiling)
+        readers = readers or LocalReaders((path,), partial(open_snapshot, path), observer.compiling)
         super().__init__(embedders, readers, read_examples=read_examples)
         self.path = path
         self._requested = requested
@@ -253,47 +249,6 @@ class Index(Searching["Snapshot"]):
 
         with self._readers.lend() as reader:
             return known_item_queries(reader.snapshot, count)
-
-    def missing_documents(self, dataset: "Dataset", document_id: Callable[[str], str] = str) -> list[str]:
-        """Return the ids of the dataset's judged documents that are missing from the index.
-
-        `document_id` is as for `evaluate`.
-        """
-        from vsearch_core.evaluate.dataset import missing_documents
-
-        with self._readers.lend() as reader:
-            return missing_documents(dataset, [document_id(path) for path in reader.snapshot.catalog.files(live=True)])
-
-    def evaluate(
-        self,
-        dataset: "Dataset",
-        *,
-        modes: Sequence[str] = MODES,
-        fusion: str | None = None,
-        alpha: float | None = None,
-        document_id: Callable[[str], str] = str,
-        former: "tuple[str, Run] | None" = None,
-    ) -> "EvaluationReport":
-        """Measure the quality of search results, on queries with known answers.
-
-        Args:
-            dataset: Queries and the documents that answer them.
-            modes: The modes of search to compare: "hybrid", "vector" or "keyword".
-            fusion: As for `search`.
-            alpha: As for `search`.
-            document_id: A function from a stored path to the id that the dataset uses; by default the path is the id.
-            former: The name and the results of an earlier run, to compare each mode with.
-        """
-        from vsearch_core.evaluate.report import evaluate
-        from vsearch_core.evaluate.run import embed_dataset
-        from vsearch_core.search.tuned import fusion_for
-
-        check_alpha(alpha)
-        with self._readers.lend() as reader:
-            embedder = None if list(modes) == ["keyword"] else self._embedders.open_for(reader.snapshot.settings)
-            embed = None if embedder is None else embed_dataset(dataset, embedder)
-            combined = fusion_for(reader.snapshot.catalog, fusion, alpha)
-            return evaluate(reader.searcher, embed, dataset, modes, combined, document_id, former)
 
     def tune(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from vsearch_core.errors import IndexMismatchError
 from vsearch_core.library.embedders import Embedders
 from vsearch_core.library.options import FilterOptions
-from vsearch_core.library.readers import IndexReader, ReaderPool
+from vsearch_core.library.readers import IndexReader, LocalReaders
 from vsearch_core.library.searching import F, Searching
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class JoinedIndexes(Searching["JoinedSnapshot"]):
         """Join the indexes in the folders `paths`; `embedders` are those of the first. Call `Index.join` instead."""
         from vsearch_core.index.joined import open_joined
 
-        readers = ReaderPool(paths, partial(open_joined, paths), observer.compiling)
+        readers = LocalReaders(paths, partial(open_joined, paths), observer.compiling)
         super().__init__(embedders, readers, read_examples=read_examples)
         self.paths = paths
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.repair import RepairSummary
     from vsearch_core.library.readers import KeptReaders
+    from vsearch_core.library.server_index import ServerIndex
     from vsearch_core.search.rerank import Rerank
 
 
@@ -105,6 +106,75 @@ def open_index(
         read_examples=read_examples,
         readers=readers,
     )
+
+
+def open_server_index(
+    address: str,
+    *,
+    root: str | Path | None = None,
+    embedder: str | None = None,
+    model: str | None = None,
+    dimension: int | None = None,
+    base_url: str | None = None,
+    chunk_words: int | None = None,
+    overlap_words: int | None = None,
+    language: str | None = None,
+    ann: str | None = None,
+    api_key: str | None = None,
+    default_base_urls: Mapping[str, str] | None = None,
+    cache_dir: str | Path | None = None,
+    open_embedder: "OpenEmbedder | None" = None,
+    consent: Consent | None = None,
+    approve: Approve | None = None,
+    read_examples: bool = True,
+    observer: "Observer | None" = None,
+) -> "ServerIndex":
+    """Return the index on a PostgreSQL server with the extension pgvector, which the extra `postgres` can connect to.
+
+    The first call of `ServerIndex.update` creates it. Nothing connects before a method is called.
+
+    Args:
+        address: Such as `postgresql://host1,host2/db?schema=notes`. Everything but `schema` is libpq's. Messages never
+            show its password.
+        root: The folder that paths in the index start from; by default the working folder. Documents are staged in a
+            subfolder of it, `.vsearch-server-…`.
+        embedder: This and the other arguments are as for `open_index`. Only `ann="flat"` makes a difference to the
+            others: the server then gets no graph.
+        model: As for `open_index`.
+        dimension: As for `open_index`.
+        base_url: As for `open_index`.
+        chunk_words: As for `open_index`.
+        overlap_words: As for `open_index`.
+        language: As for `open_index`.
+        ann: As for `open_index`.
+        api_key: As for `open_index`.
+        default_base_urls: As for `open_index`.
+        cache_dir: As for `open_index`.
+        open_embedder: As for `open_index`.
+        consent: As for `open_index`.
+        approve: As for `open_index`.
+        read_examples: As for `open_index`.
+        observer: As for `open_index`.
+
+    Raises:
+        InputError: The address can't be parsed.
+    """
+    from vsearch_core.index.progress import Observer
+    from vsearch_core.index.settings import IndexOptions
+    from vsearch_core.library.server_index import ServerIndex
+    from vsearch_core.store.postgres.address import parse_server_address
+
+    place = parse_server_address(address)
+    folder = absolute(root or Path.cwd())
+    if model is not None and Path(model).is_dir():
+        model = str(absolute(model))
+    requested = IndexOptions(
+        embedder, model, chunk_words, overlap_words, language, dimension, base_url, default_base_urls or {}, ann
+    )
+    cache = None if cache_dir is None else Path(cache_dir)
+    staging = folder / place.folder_name
+    embedders = Embedders(staging, requested, cache, open_embedder, consent, approve, api_key)
+    return ServerIndex(place, folder, requested, embedders, observer or Observer(), read_examples=read_examples)
 
 
 def existing_index(path: str | Path) -> Path:

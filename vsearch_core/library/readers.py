@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from vsearch_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vsearch_core.index.snapshot import SearchedSnapshot, Snapshot  # noqa: F401 - the type of the base class
+    from vsearch_core.index.snapshot import OpenSnapshot, SearchedSnapshot, Snapshot  # noqa: F401 - bases of classes
+    from vsearch_core.search.engine import IndexSearcher
     from vsearch_core.search.limits import EngineBudgets
 
-S = TypeVar("S", bound="SearchedSnapshot")
+S = TypeVar("S", bound="OpenSnapshot")
+L = TypeVar("L", bound="SearchedSnapshot")
 State = tuple[tuple[str, int], ...]  # lineage and generation of each index
 
 MAX_IDLE_READERS = 8  # open snapshots that are kept for later searches; each maps the index's files
@@ -26,19 +28,13 @@ class IndexReader(Generic[S]):
     """
 
     def __init__(
-        self,
-        opened: AbstractContextManager[S],
-        epoch: int,
-        engine_starting: Callable[[], None],
-        budgets: "EngineBudgets",
+        self, opened: AbstractContextManager[S], epoch: int, make_searcher: "Callable[[S], IndexSearcher]"
     ) -> None:
-        """Enter the context that opens a snapshot. `engine_starting` is called before a slow start of the engine."""
-        from vsearch_core.search.local import LocalSearcher
-
+        """Enter the context that opens a snapshot, and make a searcher over it."""
         self.epoch = epoch
         self._stack = ExitStack()
         self.snapshot: S = self._stack.enter_context(opened)
-        self.searcher = LocalSearcher(self.snapshot, engine_starting=engine_starting, budgets=budgets)
+        self.searcher = make_searcher(self.snapshot)
 
     def close(self) -> None:
         """Release the snapshot's files."""
@@ -54,31 +50,28 @@ class ReaderPool(Generic[S]):
 
     def __init__(
         self,
-        indexes: Sequence[Path],
+        label: Path,
         open_snapshot: Callable[[], AbstractContextManager[S]],
-        engine_starting: Callable[[], None],
+        make_searcher: "Callable[[S], IndexSearcher]",
+        read_state: Callable[[], State],
+        is_usable: Callable[[S], bool] = lambda _: True,
     ) -> None:
-        """Create an empty pool. `open_snapshot` opens a snapshot of the `indexes` when a reader is needed."""
-        self._indexes = indexes
+        """Create an empty pool.
+
+        Errors name the `label`. `open_snapshot` opens a snapshot and `make_searcher` a searcher over it when a reader
+        is needed. `read_state` returns the newest state of the indexes. A reader is closed instead of used again if
+        `is_usable` is false for its snapshot.
+        """
+        self._label = label
         self._open_snapshot = open_snapshot
-        self._engine_starting = engine_starting
+        self._make_searcher = make_searcher
+        self._read_state = read_state
+        self._is_usable = is_usable
         self._lock = Lock()
         self._epoch = 0
         self._state: State | None = None  # of the catalogs, as the epoch's readers see it, once one is open
         self._idle: list[IndexReader[S]] = []
         self._closed = False
-
-    @cached_property
-    def _budgets(self) -> "EngineBudgets":
-        """The budgets for starting compiled engines, which all readers share."""
-        from vsearch_core.search.limits import EngineBudgets
-
-        return EngineBudgets()
-
-    @property
-    def _label(self) -> Path:
-        """The index folders, as errors name them."""
-        return Path(", ".join(map(str, self._indexes)))
 
     @contextmanager
     def lend(self) -> Iterator[IndexReader[S]]:
@@ -91,8 +84,12 @@ class ReaderPool(Generic[S]):
         with self._lock:
             self._refuse_closed()
             reader, epoch = self._idle.pop() if self._idle else None, self._epoch
+        while reader is not None and not self._is_usable(reader.snapshot):
+            reader.close()
+            with self._lock:
+                reader = self._idle.pop() if self._idle else None
         if reader is None:
-            reader = IndexReader(self._open_snapshot(), epoch, self._engine_starting, self._budgets)
+            reader = IndexReader(self._open_snapshot(), epoch, self._make_searcher)
             self._adopt(reader)
         try:
             with storage_errors(self._label):
@@ -130,15 +127,8 @@ class ReaderPool(Generic[S]):
 
     def refresh(self) -> bool:
         """Discard all readers if a newer generation was committed than they see. Return True if so."""
-        from vsearch_core.store.catalog import Catalog
-        from vsearch_core.store.io_errors import storage_errors
-
         self._refuse_closed()
-        found = []
-        for index in self._indexes:
-            with storage_errors(index), closing(Catalog.open_to_read(index)) as catalog:
-                found.append(catalog.state)
-        state = tuple(found)
+        state = self._read_state()
         with self._lock:
             changed = self._state not in {None, state}
         if changed:
@@ -156,7 +146,46 @@ class ReaderPool(Generic[S]):
             raise InputError(str(self._label), "this Index is closed", code="index-closed")
 
 
-class KeptReaders(ReaderPool["Snapshot"]):
+class LocalReaders(ReaderPool[L]):
+    """A pool of readers of one local index, or of several that are searched as one."""
+
+    def __init__(
+        self,
+        indexes: Sequence[Path],
+        open_snapshot: Callable[[], AbstractContextManager[L]],
+        engine_starting: Callable[[], None],
+    ) -> None:
+        """Create an empty pool. `engine_starting` is called before a slow start of a compiled engine."""
+
+        @cache
+        def budgets() -> "EngineBudgets":
+            """Return the budgets for starting compiled engines, which all readers share."""
+            from vsearch_core.search.limits import EngineBudgets
+
+            return EngineBudgets()
+
+        def searcher(snapshot: L) -> "IndexSearcher":
+            from vsearch_core.search.local import LocalSearcher
+
+            return LocalSearcher(snapshot, engine_starting=engine_starting, budgets=budgets())
+
+        label = Path(", ".join(map(str, indexes)))
+        super().__init__(label, open_snapshot, searcher, lambda: _states(indexes))
+
+
+def _states(indexes: Sequence[Path]) -> State:
+    """Return the newest states of local indexes."""
+    from vsearch_core.store.catalog import Catalog
+    from vsearch_core.store.io_errors import storage_errors
+
+    found = []
+    for index in indexes:
+        with storage_errors(index), closing(Catalog.open_to_read(index)) as catalog:
+            found.append(catalog.state)
+    return tuple(found)
+
+
+class KeptReaders(LocalReaders["Snapshot"]):
     """Readers of an index that stay open when an `Index` that uses them is closed."""
 
     def __init__(self, index: Path, engine_starting: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from vsearch_core.library.readers import IndexReader, ReaderPool
 if TYPE_CHECKING:
     from vsearch_core.index.named_files import FileFinder
     from vsearch_core.index.settings import IndexSettings
-    from vsearch_core.index.snapshot import SearchedSnapshot
+    from vsearch_core.index.snapshot import OpenSnapshot
     from vsearch_core.model import Fingerprint
     from vsearch_core.search.duplicates import Duplicates
     from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vsearch_core.store.catalog import StoredChunk
 
 F = TypeVar("F", "StoredText", "FoundText", "StoredChunk")
-S = TypeVar("S", bound="SearchedSnapshot")
+S = TypeVar("S", bound="OpenSnapshot")
 
 
 class Searching(Generic[S]):
@@ -253,18 +253,21 @@ class Searching(Generic[S]):
 
     def _search(self, reader: IndexReader[S], request: "SearchRequest", *, snippets: bool = False) -> "Results":
         from vsearch_core.search.pipeline import search
+        from vsearch_core.search.snippets import WIDTH
         from vsearch_core.search.stale import with_staleness
 
         embed = self._query_embedding(reader.snapshot.settings, request)
         results = search(reader.searcher, request, embed)
-        # An imported index has no sources: its files may be on another machine.
-        updated = {catalog.index for catalog in reader.snapshot.catalogs if catalog.sources()}
-        if len(updated) == len(reader.snapshot.catalogs):
+        if self._has_sources(reader):
             results = replace(results, hits=with_staleness(self.root, results.hits))
         if snippets:
-            found = reader.searcher.excerpts(request, [hit.text for hit in results.hits])
+            found = reader.searcher.excerpts(request, [hit.text for hit in results.hits], WIDTH)
             results = replace(results, snippets=tuple(found))
         return results
+
+    def _has_sources(self, reader: IndexReader[S]) -> bool:
+        """Return True if the indexes have sources on this machine. An imported index has none."""
+        return all(catalog.sources() for catalog in reader.snapshot.catalogs)
 
     def _query_embedding(self, settings: "IndexSettings", request: "SearchRequest") -> "EmbedQuery | None":
         """Return a function that embeds the request's text, or None if no text needs to be embedded."""

@@ -1,6 +1,6 @@
 """Evaluate the clauses of a query ("phrases", +required, -excluded, prefix*) over all rows, before the search."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,17 +69,8 @@ class Clauses:
             term = f"{fold_case(normalize_characters(clause.text))}*"
             self.define_prefix(term)
             return self._route.rows_with_any([term])
-        terms = None if clause.kind == PHRASE else self._terms_of_word(clause.text)
+        terms = None if clause.kind == PHRASE else terms_of_word(clause.text, self._analyzers)
         return self._route.rows_with_any(terms) if terms else self._matching_phrase(clause.text, among)
-
-    def _terms_of_word(self, word: str) -> set[str] | None:
-        """Return the word's term in each language, or None if the word isn't exactly one term in every language."""
-        if len(tokenize(word)) != 1:
-            return None
-        found = [analyzer.query_terms(word) for analyzer in self._analyzers]
-        spaced = all(analyzer.terms(word) == terms for analyzer, terms in zip(self._analyzers, found, strict=True))
-        # A stop word, or a word of a script without spaces, is matched as text.
-        return {terms[0] for terms in found} if all(found) and spaced else None
 
     def _matching_phrase(self, phrase: str, among: Mask) -> Mask:
         rows = self.may_have(phrase, among)
@@ -97,9 +88,7 @@ class Clauses:
         """
         collection = self._route.collection
         counts = collection.prefix_counts(prefix)
-        shorter = {prefix[:end] for end in range(max(_SHORTEST_STEM, len(prefix) - _LONGEST_ENDING), len(prefix))}
-        stems = {term for analyzer in self._analyzers for term in analyzer.query_terms(prefix)[:1]}
-        candidates = self._route.rows_with_any(shorter | stems) & (counts == 0) & self._alive
+        candidates = self._route.rows_with_any(shorter_stems(prefix, self._analyzers)) & (counts == 0) & self._alive
         pattern = prefix_pattern(prefix)
         for row, fields in self._fields(np.flatnonzero(candidates)):
             counts[row] = min(sum(len(pattern.findall(field)) for field in fields), np.iinfo(np.uint8).max)
@@ -113,3 +102,19 @@ class Clauses:
             found = self._catalog.keyword_fields(self._chunk_ids[rows].tolist(), most_bytes)
             for row, (*_, keyword_fields) in zip(rows.tolist(), found, strict=True):
                 yield row, map(fold_text, keyword_fields.fields())
+
+
+def terms_of_word(word: str, analyzers: Sequence[Analyzer]) -> set[str] | None:
+    """Return the word's term in each language, or None if the word isn't exactly one term in every language."""
+    if len(tokenize(word)) != 1:
+        return None
+    found = [analyzer.query_terms(word) for analyzer in analyzers]
+    spaced = all(analyzer.terms(word) == terms for analyzer, terms in zip(analyzers, found, strict=True))
+    # A stop word, or a word of a script without spaces, is matched as text.
+    return {terms[0] for terms in found} if all(found) and spaced else None
+
+
+def shorter_stems(prefix: str, analyzers: Sequence[Analyzer]) -> set[str]:
+    """Return the stems, shorter than the prefix, that words which start with the prefix may have."""
+    shorter = {prefix[:end] for end in range(max(_SHORTEST_STEM, len(prefix) - _LONGEST_ENDING), len(prefix))}
+    return shorter | {term for analyzer in analyzers for term in analyzer.query_terms(prefix)[:1]}

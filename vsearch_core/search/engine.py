@@ -137,6 +137,20 @@ class Searcher(Protocol):
         """Return, for each text, the sentences that match the query's terms best, at most `width` characters."""
 
 
+class IndexSearcher(Searcher, Protocol):
+    """A Searcher over a whole index, which also looks for quotes, and may be kept for a long time."""
+
+    def chunks_sharing_words(self, text: str, most: int, *, all_words: bool = False) -> Ids:
+        """Return the chunks whose words in common with a text have the highest sum of idf, best first.
+
+        A chunk counts with the next one of its file, since a text may cross their border. With `all_words`, return the
+        chunks that alone hold all words of the text, in any inflection. Function words are ignored.
+        """
+
+    def start_afresh(self) -> None:
+        """Answer the next request as a new searcher would."""
+
+
 def required_capabilities(request: SearchRequest) -> frozenset[str]:
     """Return the capabilities that an engine needs to answer the request."""
     parsed = request.parsed

@@ -15,6 +15,7 @@ from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SearchedSnapshot
 from vsearch_core.lexical.bm25 import idf, weight_of
 from vsearch_core.lexical.query import ParsedQuery
+from vsearch_core.lexical.vocabulary import PostingsVocabulary
 from vsearch_core.model import TEXT
 from vsearch_core.search.confidence import Evidence, VectorScale, calibration_for, is_calibrated
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
@@ -91,7 +92,8 @@ class LocalSearcher:
         self._vectors = VectorRoute(segments, limits, engine_starting, self._budgets.vectors)
         self._vector_rows = int(self._row_map.starts[snapshot.vector_segments])  # the rows after them have none
         self._keywords = KeywordRoute(snapshot.segments, limits, engine_starting, self._budgets.keywords)
-        self._query_terms = QueryTerms(snapshot)
+        vocabulary = PostingsVocabulary([segment.postings for segment in snapshot.segments])
+        self._query_terms = QueryTerms(vocabulary, snapshot.languages, snapshot.settings.query_analysis)
         self._filter_masks: dict[Filters, Mask] = {}
         self._latest_plan: tuple[object, _Plan] | None = None
         self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None

@@ -8,26 +8,27 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from vsearch_core.index.snapshot import SearchedSnapshot
+from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.analyzer import RESPELLED, WEAK
 from vsearch_core.lexical.compounds import COMPOUNDING, Compounds
 from vsearch_core.lexical.query import ParsedQuery, plain_query
 from vsearch_core.lexical.spellings import letters_of, one_edit_spellings
+from vsearch_core.lexical.vocabulary import Vocabulary
 
 _MOST_RESPELLED = 3  # terms that stand for a misspelled word, those in most chunks
 
 
 class QueryTerms:
-    """Turns queries into terms in the same way as the snapshot's chunks were.
+    """Turns queries into terms in the same way as the index's chunks were.
 
     Methods raise ValueError or IndexError for damaged postings.
     """
 
-    def __init__(self, snapshot: SearchedSnapshot) -> None:
-        """Analyze queries for the snapshot."""
-        self._parts = [segment.postings for segment in snapshot.segments]
-        self._languages = snapshot.languages
-        self._analysis = snapshot.settings.query_analysis
+    def __init__(self, vocabulary: Vocabulary, languages: Sequence[str], analysis: Analysis) -> None:
+        """Analyze queries for an index: its terms, the languages of its chunks, and their analysis."""
+        self._vocabulary = vocabulary
+        self._languages = languages
+        self._analysis = analysis
 
     def of_query(self, parsed: ParsedQuery) -> list[str]:
         """Return the query's terms, followed by related terms that occur in the index.
@@ -69,7 +70,8 @@ class QueryTerms:
         spellings = one_edit_spellings(letters) if letters else []
         analyzers = [self._analysis.analyzer(code) for code in self._languages]
         terms = dict.fromkeys(term for each in spellings for one in analyzers for term in one.query_word(each))
-        rows = Counter({term: sum(end - start for start, end in self._spans(term)) for term in _strong(list(terms))})
+        strong = _strong(list(terms))
+        rows = Counter(dict(zip(strong, self._vocabulary.document_frequencies(strong), strict=True)))
         return [term for term, count in rows.most_common(_MOST_RESPELLED) if count]
 
     def _is_known(self, word: str, found: Sequence[str]) -> bool:
@@ -78,10 +80,7 @@ class QueryTerms:
         return not terms or any(self._occurs(form) for term in terms for form in (term, term.removesuffix(WEAK) + WEAK))
 
     def _occurs(self, term: str) -> bool:
-        return any(start < end for start, end in self._spans(term))
-
-    def _spans(self, term: str) -> Iterator[tuple[int, int]]:
-        return (part.span(term) for part in self._parts)
+        return self._vocabulary.document_frequencies([term])[0] > 0
 
     def _may_compound(self, words: Sequence[str]) -> bool:
         """Return True if a compounding language has as many of the words for stop words as any other language."""
@@ -96,7 +95,7 @@ class QueryTerms:
             return None
         analyzers = [self._analysis.analyzer(code) for code in self._languages]
         return Compounds(
-            self._parts,
+            self._vocabulary,
             lambda word: _strong([term for analyzer in analyzers for term in analyzer.query_terms(word)]),
         )
 

@@ -9,7 +9,7 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.settings import FUSION
 from vsearch_core.json_text import parse_json
 from vsearch_core.search.fusion import Fusion, requested_fusion
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import SettingsReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class TunedFusion:
         return Fusion(self.method, self.alpha, tuned=True)
 
 
-def load_tuned_fusion(catalog: Catalog) -> TunedFusion | None:
+def load_tuned_fusion(catalog: SettingsReader) -> TunedFusion | None:
     """Return the tuned fusion of the index, or None if it was never tuned. Raises IndexCorruptError."""
     stored = catalog.settings().get(FUSION)
     if not stored:
@@ -47,18 +47,18 @@ def load_tuned_fusion(catalog: Catalog) -> TunedFusion | None:
             raise ValueError(stored)
     except (ValueError, TypeError) as error:
         raise IndexCorruptError(
-            str(catalog.index), f"the fusion weights stored by tuning are damaged ({error})"
+            str(catalog.label), f"the fusion weights stored by tuning are damaged ({error})"
         ) from error
     return values
 
 
-def fusion_of(catalogs: Sequence[Catalog]) -> Fusion:
+def fusion_of(catalogs: Sequence[SettingsReader]) -> Fusion:
     """Return the tuned fusion of an index, or that of several if it is the same; else the default fusion."""
     first, *others = map(fusion_for, catalogs)
     return first if all(other == first for other in others) else Fusion()
 
 
-def fusion_for(catalog: Catalog, fusion: str | None = None, alpha: float | None = None) -> Fusion:
+def fusion_for(catalog: SettingsReader, fusion: str | None = None, alpha: float | None = None) -> Fusion:
     """Return the fusion to use: the requested one, or else the index's tuned fusion, or else the default."""
     if fusion is None and alpha is None:
         found = load_tuned_fusion(catalog)

@@ -13,7 +13,7 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.settings import VECTOR_SCALE
 from vsearch_core.json_text import parse_json
 from vsearch_core.search.confidence import VectorScale
-from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.catalog import SettingsReader
 
 # Methods to measure the marks of an index
 SENTENCES = "sentences"  # of sentences of the index as queries
@@ -59,7 +59,7 @@ class MeasuredScale:
         return json.dumps(asdict(self))
 
 
-def load_measured_scale(catalog: Catalog) -> MeasuredScale | None:
+def load_measured_scale(catalog: SettingsReader) -> MeasuredScale | None:
     """Return the measured scale of the index, or None if there is none. Raises IndexCorruptError."""
     stored = catalog.settings().get(VECTOR_SCALE)
     if not stored:
@@ -76,5 +76,5 @@ def load_measured_scale(catalog: Catalog) -> MeasuredScale | None:
             raise ValueError(stored)
     except (ValueError, TypeError) as error:
         reason = f"the stored scale of its vector scores is damaged ({error})"
-        raise IndexCorruptError(str(catalog.index), reason) from error
+        raise IndexCorruptError(str(catalog.label), reason) from error
     return value

@@ -18,6 +18,7 @@ from vsearch_core.ann.check import check_graph, check_lists, check_pq
 from vsearch_core.ann.hnsw import GraphSearcher
 from vsearch_core.ann.ivf import ListSearcher
 from vsearch_core.ann.pq import PqLists, PqSearcher
+from vsearch_core.ann.sampling import HASHED, sample_order
 from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.ann.windows import best_windows, combined_cosines, window_cosines
 from vsearch_core.embed.late_windows import code_type
@@ -27,15 +28,6 @@ from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
 from vsearch_core.store.io_errors import storage_errors
-
-_HASHED = 8  # components of a vector that tell it from others
-_MULTIPLIERS = np.array(  # odd numbers without a pattern in their bits
-    [
-        *(0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93),
-        *(0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3),
-    ],
-    np.uint64,
-)
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -80,8 +72,7 @@ class _Effort:
     nprobe: int
 
 
-@dataclass(frozen=True, slots=True)
-class WindowScores:
+class WindowScores(NamedTuple):
     """The scores (n,) of chunks by their own vector and their best late window together.
 
     `spans` (n, 2) has the first character of each chunk's best window in the chunk's text, and the one after its last;
@@ -182,11 +173,10 @@ class VectorRoute:
         Equal sets of vectors give equal samples: the vectors' bits decide, not the order of the rows. Checksums are not
         compared.
         """
-        hashes = np.empty(len(rows), np.uint64)
+        keys = np.empty(len(rows), np.uint64)
         for number, places, own in self._row_map.split_sorted(rows):
-            starts = np.ascontiguousarray(self._segments[number].vectors[own, :_HASHED]).astype(np.uint16)
-            hashes[places] = starts.astype(np.uint64) @ _MULTIPLIERS[: starts.shape[1]]
-        first = np.argsort(hashes * _MULTIPLIERS[0], kind="stable")[:count]
+            keys[places] = sample_order(self._segments[number].vectors[own, :HASHED])
+        first = np.argsort(keys, kind="stable")[:count]
         return self.stored(rows[first], verify=False)
 
     def windows(self, vector: Vectors, rows: Rows, cosines: NDArray[np.float32]) -> WindowScores:
@@ -195,25 +185,17 @@ class VectorRoute:
         The checksums of what is read are compared, once. Raises ValueError if one differs, and for windows that are out
         of range.
         """
-        best, counts, spans = cosines.copy(), np.zeros(len(rows), np.int64), np.full((len(rows), 2), -1, np.int64)
+        scores, spans = cosines.copy(), np.full((len(rows), 2), -1, np.int64)
         for number, places, own in self._row_map.split_sorted(rows):
             segment = self._segments[number]
             stops = np.asarray(segment.arrays[WINDOW_STOPS])
             starts = np.where(own > 0, stops[own - 1], 0)
             self._verify_windows(segment, rows[places], starts, stops[own])
-            counts[places] = own_counts = stops[own] - starts
-            offsets = np.cumsum(own_counts) - own_counts
-            codes = segment.arrays[WINDOW_CODES][np.arange(own_counts.sum()) + np.repeat(starts - offsets, own_counts)]
-            estimates = window_cosines(codes, vector, np.repeat(cosines[places], own_counts))
-            at = best_windows(estimates, own_counts)
-            has = own_counts > 0
-            ends = np.ascontiguousarray(codes).view(code_type(len(vector)))[:, 0]["stop"].astype(np.int64)
-            chosen = (offsets + at)[has]
-            found = np.arange(len(rows))[places][has]
-            best[found] = estimates[chosen]
-            spans[found, 0] = np.where(at[has] > 0, ends[chosen - 1], 0)
-            spans[found, 1] = ends[chosen]
-        return WindowScores(combined_cosines(cosines, best, counts), spans)
+            counts = stops[own] - starts
+            offsets = np.cumsum(counts) - counts
+            codes = segment.arrays[WINDOW_CODES][np.arange(counts.sum()) + np.repeat(starts - offsets, counts)]
+            scores[places], spans[places] = score_windows(codes, counts, vector, cosines[places])
+        return WindowScores(scores, spans)
 
     def _verify_windows(self, segment: SegmentView, rows: Rows, starts: Rows, stops: Rows) -> None:
         codes = segment.arrays[WINDOW_CODES]
@@ -267,6 +249,28 @@ class VectorRoute:
                 kernel_cache.load(searcher.load)
             self._searchers[number] = searcher
         return self._searchers[number]
+
+
+def score_windows(
+    codes: NDArray[np.uint8], counts: NDArray[np.int64], vector: Vectors, cosines: NDArray[np.float32]
+) -> WindowScores:
+    """Score chunks by their own vectors and their best late windows.
+
+    `counts` (n,) are the numbers of the chunks' windows, whose codes follow one another in `codes` (windows, width).
+    `cosines` (n,) are those of the query's vector (dimension,) with the chunks' own.
+    """
+    spans = np.full((len(counts), 2), -1, np.int64)
+    best = cosines.copy()
+    offsets = np.cumsum(counts) - counts
+    estimates = window_cosines(codes, vector, np.repeat(cosines, counts))
+    at = best_windows(estimates, counts)
+    has = counts > 0
+    ends = np.ascontiguousarray(codes).view(code_type(len(vector)))[:, 0]["stop"].astype(np.int64)
+    chosen = (offsets + at)[has]
+    best[has] = estimates[chosen]
+    spans[has, 0] = np.where(at[has] > 0, ends[chosen - 1], 0)
+    spans[has, 1] = ends[chosen]
+    return WindowScores(combined_cosines(cosines, best, counts), spans)
 
 
 def _checked_searcher(segment: SegmentView, limits: ScanLimits) -> GraphSearcher | ListSearcher | PqSearcher:

@@ -12,7 +12,7 @@ import numpy as np
 from vsearch_core.index.named_files import FileFinder
 from vsearch_core.search.claims import Citation, Quote, find_claims
 from vsearch_core.search.document_text import DocumentText
-from vsearch_core.search.local import LocalSearcher
+from vsearch_core.search.engine import IndexSearcher
 from vsearch_core.search.quote_text import (
     QuoteChange,
     TokenizedText,
@@ -98,7 +98,7 @@ class Verification:
         return sum(claim.status == status for claim in self.claims)
 
 
-def verify_text(searcher: LocalSearcher, finder: FileFinder, text: str) -> Verification:
+def verify_text(searcher: IndexSearcher, finder: FileFinder, text: str) -> Verification:
     """Return the claims of a text with their status. Raises IndexCorruptError and StorageError."""
     names = _FileNames(finder)
     quotes, citations = find_claims(text, cache(names.paths_of), _SUFFIXES)
@@ -171,7 +171,7 @@ class _Match:
 class _Verifier:
     """Checks the claims of one text, and keeps the texts that it reads."""
 
-    def __init__(self, searcher: LocalSearcher, catalog: CatalogReader) -> None:
+    def __init__(self, searcher: IndexSearcher, catalog: CatalogReader) -> None:
         self._searcher = searcher
         self._chunks_of = cache(catalog.chunk_places)
         self._passage = lru_cache(_TEXTS_KEPT)(self._read_passage)

@@ -135,6 +135,17 @@ class ChunkPlace:
     heading: str | None
 
 
+class SettingsReader(Protocol):
+    """The part of a catalog with the settings of the index. Catalogs on a server have it, too."""
+
+    @property
+    def label(self) -> Path | str:
+        """Return the name of the catalog in errors."""
+
+    def settings(self) -> dict[str, str]:
+        """Return all settings of the index, by key."""
+
+
 class CatalogReader(Protocol):
     """The methods of a catalog that searches use. The catalogs of several indexes, read as one, have them, too."""
 
@@ -176,6 +187,17 @@ class CatalogReader(Protocol):
 
     def refuse_damaged_files(self, chunks: int) -> None:
         """Raise IndexCorruptError if the row of a live file is damaged or missing."""
+
+
+class IndexCatalog(CatalogReader, SettingsReader, Protocol):
+    """The catalog of one index, as readers use it, local or on a server."""
+
+    @property
+    def state(self) -> tuple[str, int]:
+        """Return the lineage and the generation, which together identify a state of the index."""
+
+    def sources(self) -> dict[str, dict[str, JsonValue]]:
+        """Return the options of each source, by path."""
 
 
 class _Settings(dict[str, str]):
@@ -548,7 +570,7 @@ class Catalog:
         Raises IndexCorruptError, also if all texts together have more than `most_bytes`.
         """
         found = {}
-        unpacker = _Unpacker(most_bytes)
+        unpacker = TextUnpacker(most_bytes)
         query = (
             f"SELECT chunks.id, {self._ok('chunks')} AND {self._ok('files')}, text, path, ordinal,"
             " title, mtime_ns, meta, start_char, end_char, start_line, end_line, page, heading"
@@ -570,7 +592,7 @@ class Catalog:
         Ids that the catalog doesn't have are skipped.
         Raises IndexCorruptError, also once the texts together have more than `most_bytes`.
         """
-        unpacker = _Unpacker(most_bytes)
+        unpacker = TextUnpacker(most_bytes)
         query = (
             f"SELECT {self._ok('chunks')} AND {self._ok('files')}, file_id, text, path, title, heading, language"
             " FROM chunks JOIN files ON files.id = file_id WHERE chunks.id = ?"
@@ -657,12 +679,12 @@ class Catalog:
     def _ok(self, table: str) -> str:
         return checksum_ok(self.connection, table)
 
-    def _text(self, chunk_id: int, blob: bytes, intact: int, unpacker: "_Unpacker | None" = None) -> str:
+    def _text(self, chunk_id: int, blob: bytes, intact: int, unpacker: "TextUnpacker | None" = None) -> str:
         """Unpack a chunk's text. Raises IndexCorruptError."""
-        return self._text_and_sections(chunk_id, blob, intact, unpacker or _Unpacker(None))[0]
+        return self._text_and_sections(chunk_id, blob, intact, unpacker or TextUnpacker(None))[0]
 
     def _text_and_sections(
-        self, chunk_id: int, blob: bytes, intact: int, unpacker: "_Unpacker"
+        self, chunk_id: int, blob: bytes, intact: int, unpacker: "TextUnpacker"
     ) -> tuple[str, tuple[Section, ...]]:
         """Unpack a chunk's text and its sections. Raises IndexCorruptError."""
         self._require_intact(chunk_id, intact)
@@ -708,13 +730,14 @@ def unpack_text(blob: bytes | float | str | None) -> str:
     the sections are not as `pack_text` writes them. From a damaged catalog, SQLite may read None or a number instead of
     bytes; that raises zlib.error, too.
     """
-    return _Unpacker(None).unpack(blob)[0]
+    return TextUnpacker(None).unpack(blob)[0]
 
 
-class _Unpacker:
-    """Unpacks texts that may have `most_bytes` together; None is no limit. Each may have TEXT_LIMIT bytes."""
+class TextUnpacker:
+    """Unpacks chunks' texts that may have `most_bytes` together; None is no limit. Each may have TEXT_LIMIT bytes."""
 
     def __init__(self, most_bytes: int | None) -> None:
+        """Start with none of the bytes used."""
         self._left = math.inf if most_bytes is None else most_bytes
 
     def unpack(self, blob: bytes | float | str | None) -> tuple[str, tuple[Section, ...]]:
