@@ -51,6 +51,7 @@ ADVICE: Mapping[str, str] = {
     "other-model": "use the model that made the vectors, or re-embed the index with"
     " `vsearch index --re-embed --embedder {provider} --model {model}`",
     "index-exists": "replace it with --replace, or choose another --index",
+    "not-embedded": "run `vsearch index` until everything is embedded",
     "nothing-to-refresh": "name a file or folder to index",
     "nothing-to-remove": "see what the index contains with `vsearch status`",
     # indexes on servers

@@ -142,9 +142,10 @@ def index(
 ) -> int:
     """Bring the index up to date with files and folders.
 
-    Unchanged files are not read again, and deleted files are removed from the index. You can interrupt the command and
-    run it again: it continues where it stopped. Exit status: 0 done, 2 on an error or if a file could not be read, 130
-    interrupted.
+    Unchanged files are not read again, and deleted files are removed from the index. A large update makes all files
+    found by keywords first, and then embeds them, recent and short ones first. You can query meanwhile, and interrupt
+    the command and run it again: it continues where it stopped. Exit status: 0 done, 2 on an error or if a file could
+    not be read, 130 interrupted.
     """
     from vsearch_core import Forecast, Index, ReEmbedSummary, UpdateSummary
     from vsearch_core.store.states import NO_TEXT
@@ -302,6 +303,8 @@ def _summary_text(summary: "UpdateSummary", *, verbose: bool) -> str:
     parts = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     if summary.reused:
         parts += f"; {plural(summary.reused, 'chunk')} reused"
+    if summary.embedded and not summary.added and not summary.changed:  # of files that an earlier run has read
+        parts += f"; {plural(summary.embedded, 'chunk')} embedded"
     if summary.outside:
         parts = f"{parts or 'nothing found'}; from outside too: {', '.join(summary.outside)}"
     total = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}"

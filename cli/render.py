@@ -69,6 +69,8 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
         for hit in results.hits:
             emit(to_json(results_json.hit_json(hit)))
     elif arguments.output == "text":
+        if results.coverage < 1 and results.mode != "keyword" and not results.keyword_only:
+            say(f"{int(100 * results.coverage)}% of the chunks are embedded so far; only keywords find the others")
         with paged():
             _emit_text(
                 results,

@@ -53,7 +53,7 @@ def repair(
     for path in done.set_aside:
         say(f"moved aside: {path}")
     for path in done.staged if done.pending else ():
-        complain(f"{path}: has lost vectors, so searches miss it; embed it again with `vsearch index`")
+        complain(f"{path}: lacks vectors, so only keywords find it; embed it with `vsearch index`")
     if done.feedback_lost:
         complain(f"{done.index}: the verdicts have lost {plural(done.feedback_lost, 'byte')}; record them again")
     if as_json:

@@ -33,8 +33,9 @@ def status(
 ) -> int:
     """Show the contents, the model and the size of the index.
 
-    With --files, print one line for each file, with its state: indexed, partly (a part could not be read), pending
-    (read, but not embedded yet), skipped (without text, or left out on purpose) or failed (could not be read).
+    With --files, print one line for each file, with its state: indexed, partly (a part could not be read), keywords
+    (not embedded yet, so that only keywords find it), pending (read, but not found yet), skipped (without text, or left
+    out on purpose) or failed (could not be read).
     """
     from vsearch_core import Index
 
@@ -80,6 +81,7 @@ def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
         f"{plural(status.pending_files, 'file')}, {plural(status.pending_chunks, 'chunk')} to embed:"
         " run `vsearch index` to continue"
     )
+    files += f"; only keywords find {status.keyword_files:,} of them until then" if status.keyword_files else ""
     begun = "another model's vectors: run the same `vsearch index --re-embed` to continue"
     pending = [text for text, there in ((files, status.pending_files), (begun, status.re_embedding)) if there]
     return [

@@ -2,19 +2,24 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Batch, Embedder, normalize_rows
+from vsearch_core.index.commit import advance_generation, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
+from vsearch_core.index.parts import FILE_IDS, NewSegment, open_former, write_parts
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import UpdateSummary, update_index
 from vsearch_core.model import Fingerprint
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.text.discover import DiscoverOptions
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -60,6 +65,31 @@ class NarrowEmbedder(WordEmbedder):
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         shared = np.float32(3 / np.sqrt(self.fingerprint.dimension))
         return normalize_rows(super().embed_queries(texts) + shared)
+
+
+def hide_vectors(index: Path, is_hidden: Callable[[str], bool]) -> None:
+    """Take the vectors from the files whose paths are hidden, as if they were not embedded yet."""
+    with closing(Catalog.open_to_write(index)) as catalog:
+        records = catalog.segments()
+        former = [open_former(index, record) for record in records]
+        files = {record.id: is_hidden(path) for path, record in catalog.files(live=True).items()}
+        hidden = np.array([file_id for file_id, hides in files.items() if hides], np.int64)
+        chunk_ids, file_ids = catalog.live_chunks()
+        bare = np.isin(file_ids, hidden)
+        kept = [replace(each, kept=each.kept & ~np.isin(each.arrays[FILE_IDS], hidden)) for each in former]
+        parts = [
+            NewSegment.merge(catalog, kept, Observer(), DEFAULT_LIMITS),
+            NewSegment(catalog, chunk_ids[bare], file_ids[bare], {}),
+        ]
+        written = [
+            (len(part.chunk_ids), *write_parts(part, catalog.settings())) for part in parts if len(part.chunk_ids)
+        ]
+        with catalog.transaction():
+            catalog.drop_segments(record.id for record in records)
+            for rows, name, manifest in written:
+                catalog.add_segment(name, rows, manifest)
+            advance_generation(catalog)
+        sweep(catalog)
 
 
 def make_index(

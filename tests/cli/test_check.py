@@ -79,7 +79,7 @@ def test_damage_is_reported_and_repaired(vsearch: Vsearch, indexed: Path) -> Non
 
     result = vsearch("repair", cwd=indexed)
     assert result.status == 2
-    assert "pump.txt: has lost vectors, so searches miss it; embed it again with `vsearch index`" in result.err
+    assert "pump.txt: lacks vectors, so only keywords find it; embed it with `vsearch index`" in result.err
     assert "moved aside: " in result.err
     assert (
         result.out

@@ -12,7 +12,7 @@ from .conftest import EVIL_NAME
 
 KEYS = [
     *("schema", "query", "mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "answered"),
-    *("reranking", "more", "hits"),
+    *("reranking", "more", "coverage", "hits"),
 ]
 HIT_KEYS = [
     *("rank", "score", "path", "chunk", "start_line", "end_line", "start_char", "end_char"),

@@ -9,7 +9,17 @@ STATUS_KEYS = [
     *("schema", "index", "format", "generation", "last_commit", "sources", "removed", "files", "chunks", "segments"),
     *("dead_rows", "graph_segments", "graph_rows", "ann", "ivf_segments", "ivf_rows"),
     *("pq_segments", "pq_rows"),
-    *("pending_files", "pending_chunks", "re_embedding", "fingerprint", "chunk_words", "overlap_words", "language"),
+    *(
+        "keyword_files",
+        "keyword_chunks",
+        "pending_files",
+        "pending_chunks",
+        "re_embedding",
+        "fingerprint",
+        "chunk_words",
+        "overlap_words",
+        "language",
+    ),
     *("size", "files_by_state", "tuned", "feedback", "by_file", "outside", "walks", "warm_helper"),
 ]
 MODEL_KEYS = [

@@ -1,6 +1,7 @@
 """The scenarios that faults are injected into: each is a command on an index and documents in a known state."""
 
 import hashlib
+import os
 import random
 import re
 import shutil
@@ -16,6 +17,7 @@ from urllib.parse import quote
 from faults.runner import Runner
 from faults.server import ServedRun, State, live_files
 from process import write_files
+from support import hide_vectors
 
 from vsearch_core.index.commit import advance_generation
 from vsearch_core.store.catalog import Catalog
@@ -47,7 +49,7 @@ _NOTHING = ServedRun(0, "", "", 0, 0)
 class Scenario:
     """A command, `argv`, to inject faults into, after the `steps`: edits of the documents' folder, and other commands.
 
-    In commands, DOCS stands for the documents' folder and HERE for the folder that contains it.
+    In commands, DOCS stands for the documents' folder and HERE for the folder that contains it, also after "file:".
     """
 
     name: str
@@ -125,12 +127,23 @@ def write(documents: Path, *, seed: int, names: Sequence[str], chunks: int = 2) 
     write_files(documents, {f"{name}.txt": text(rng, chunks) for name in names})
 
 
-def change(documents: Path) -> None:
-    """Edit the documents in every way: change, grow, empty, delete, move, copy, add."""
+def age(documents: Path) -> None:
+    """Make all documents older: a hit counts as changed if its file's time differs by more than a second."""
+    for path in documents.rglob("*.txt"):
+        os.utime(path, (0, path.stat().st_mtime - 60))
+
+
+def edit(documents: Path) -> None:
+    """Change, grow, empty and delete documents."""
     write(documents, seed=11, names=("a0", "a1", "sub/c0"), chunks=3)
-    write(documents, seed=12, names=("n0", "n1", "n2"))
     (documents / "a2.txt").write_text("")
     (documents / "a3.txt").unlink()
+
+
+def change(documents: Path) -> None:
+    """Edit the documents in every way: change, grow, empty, delete, move, copy, add."""
+    edit(documents)
+    write(documents, seed=12, names=("n0", "n1", "n2"))
     (documents / "a4.txt").rename(documents / "sub" / "moved.txt")
     shutil.copy(documents / "a5.txt", documents / "copy.txt")
 
@@ -146,6 +159,9 @@ EXPORT = ("export", "--json", "HERE/it.tar")
 RE_EMBED = ("index", "--json", "--re-embed", "--model", "other")
 FEEDBACK = ("feedback", "--json", "how to repair a lamp", "DOCS/a0.txt")
 REPAIR = ("repair", "--json")
+PUSH = ("push", "--json", "file:HERE/store")
+PULL = ("pull", "--json", "--replace", "file:HERE/store")
+FRESH = ("query", "--json", "--fresh=600000", "-k", "1000", "pump valve engine")  # all files are among the hits
 
 
 def damage_segments(index: Path) -> None:
@@ -154,6 +170,22 @@ def damage_segments(index: Path) -> None:
         (one,), (other,), *_ = connection.execute("SELECT name FROM segments ORDER BY id").fetchall()
     flip(index / "segments" / one / "postings_rows.npy", -3)
     flip(index / "segments" / other / "vectors.npy", -3)
+
+
+def hide(documents: Path, *, names: tuple[str, ...]) -> None:
+    """Take the vectors from some files of the index, as if a run had been stopped before it embedded them."""
+    hide_vectors(documents.parent / "trial" / ".vsearch", lambda path: path.endswith(names))
+
+
+hide_some_vectors: Edit = partial(hide, names=("1.txt", "4.txt", "5.txt"))
+
+
+def damage_keywords(index: Path) -> None:
+    """Damage the chunk ids of a segment with vectors, and the postings of the one without."""
+    with closing(sqlite3.connect(index / "catalog.sqlite")) as connection:
+        (one,), (other,) = connection.execute("SELECT name FROM segments ORDER BY id").fetchall()
+    flip(index / "segments" / one / "chunk_ids.npy", -3)
+    flip(index / "segments" / other / "postings_rows.npy", -3)
 
 
 def damage_row(index: Path) -> None:
@@ -209,6 +241,8 @@ def churn(rounds: int) -> list[Edit | Sequence[str]]:
 
 SCENARIOS = (
     Scenario("index", [FIRST], INDEX),
+    Scenario("index few", [partial(write, seed=2, names=("a0", "a1", "a2"))], INDEX),
+    Scenario("embed rest", [FIRST, INDEX, hide_some_vectors, change], INDEX),
     Scenario("reindex", [FIRST, INDEX, change], INDEX),
     Scenario("merge", [*churn(7), partial(write, seed=40, names=("last",))], INDEX),
     Scenario("remove", [FIRST, INDEX], ("remove", "--json", "DOCS/a0.txt", "DOCS/sub"), once=True),
@@ -216,9 +250,13 @@ SCENARIOS = (
     Scenario("first import", [FIRST, INDEX, EXPORT, delete_index], ("import", "--json", "--replace", "HERE/it.tar")),
     Scenario("compact", [*churn(3), partial(write, seed=50, names=("r0",)), INDEX], ("compact", "--json")),
     Scenario("re-embed", [FIRST, INDEX, partial(write, seed=60, names=("a0", "n0")), INDEX], RE_EMBED),
+    Scenario("first pull", [FIRST, INDEX, PUSH, delete_index], PULL),
+    Scenario("pull", [FIRST, INDEX, PUSH, change, INDEX, PUSH, delete_index, (*PULL, "--snapshot", "1")], PULL),
+    Scenario("fresh", [FIRST, age, INDEX, partial(hide, names=("a1.txt", "a3.txt")), edit], FRESH, once=True),
     Scenario("feedback", [FIRST, INDEX], FEEDBACK),
     Scenario("tune", [FIRST, INDEX, FEEDBACK], ("tune", "--json", "--reset")),
     Scenario("repair", [FIRST, INDEX], REPAIR, damage=damage_segments),
+    Scenario("repair keywords", [FIRST, INDEX, hide_some_vectors], REPAIR, damage=damage_keywords),
     Scenario("repair row", [FIRST, INDEX], REPAIR, damage=damage_row),
     Scenario("repair pages", [FIRST, INDEX], REPAIR, damage=damage_pages),
     Scenario("repair header", [FIRST, INDEX], REPAIR, damage=damage_header),
@@ -240,7 +278,9 @@ def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
     places = {"DOCS": str(documents), "HERE": str(folder)}
 
     def placed(argv: Sequence[str]) -> list[str]:
-        return [re.sub("^(DOCS|HERE)", lambda place: places[place[0]], word) for word in argv]
+        return [
+            re.sub("^(file:)?(DOCS|HERE)", lambda found: (found[1] or "") + places[found[2]], word) for word in argv
+        ]
 
     chunks: dict[bytes, Sequence[str]] = {}
     project = Project(scenario.name, trial, base, documents, chunks, placed(scenario.argv), [], _NOTHING, scenario.once)

@@ -28,7 +28,7 @@ LIMITS = IndexLimits()
 
 
 def record(number: int, rows: int, deleted: int = 0) -> SegmentRecord:
-    manifest = {"graph_order": ArrayEntry("<u4", (rows,), 0, "", "")}
+    manifest = {name: ArrayEntry("<u4", (rows,), 0, "", "") for name in ("vectors", "graph_order")}
     return SegmentRecord(number, str(number), rows, manifest, np.arange(rows) < deleted if deleted else None)
 
 

@@ -57,12 +57,13 @@ def plan(root: Path, embedder: WordEmbedder, path: Path, options: IndexOptions) 
 
 
 def vectors(root: Path) -> dict[tuple[str, int], bytes]:
-    """Return the stored vector of each live chunk, by path and number in the file."""
+    """Return the stored vector of each live chunk, by path and number in the file; b"" if it has none yet."""
     with open_snapshot(root / ".vsearch") as snapshot:
         found = {}
         for segment in snapshot.segments:
             passages = snapshot.catalog.stored_chunks(segment.chunk_ids[segment.alive].tolist())
-            for passage, vector in zip(passages, segment.vectors[segment.alive], strict=True):
+            stored = segment.vectors[segment.alive] if segment.has_vectors else [np.empty(0, np.int16)] * len(passages)
+            for passage, vector in zip(passages, stored, strict=True):
                 found[passage.path, passage.ordinal] = vector.tobytes()
         return found
 

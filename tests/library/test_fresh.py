@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from support import WordEmbedder
 import vsearch_core as vsearch
 from vsearch_core.allowed import forget
 from vsearch_core.config import INDEX_DIR
+from vsearch_core.embed.base import Batch
 from vsearch_core.library import freshness
 
 PAST = 1_577_880_000
@@ -94,6 +96,21 @@ def test_what_the_time_does_not_suffice_for_is_named(
     assert [hit.stale for hit in found.hits] == ["changed"]
     monkeypatch.undo()
     assert not search(index, "pump").not_reread
+
+
+def test_a_file_that_was_read_but_not_embedded_is_embedded_by_the_next_search(
+    index: vsearch.Index, notes: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(texts: Sequence[str]) -> Iterator[Batch]:
+        raise vsearch.ModelError("words", "can't be reached")
+
+    change(notes / "pump.md", "A pump of another kind.")
+    monkeypatch.setattr(embedder, "embed_documents", fail)
+    assert [each.reason for each in search(index, "pump").not_reread] == ["can't be reached"]
+    monkeypatch.undo()
+    found = search(index, "pump")
+    assert [(hit.path, hit.stale) for hit in found.hits] == [("pump.md", None)]
+    assert "another kind" in found.hits[0].text
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])

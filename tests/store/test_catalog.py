@@ -102,7 +102,9 @@ def test_the_space_of_staged_vectors_is_released(catalog: Catalog) -> None:
     catalog.stage_file(new_file("a"), [chunk(f"text {number}") for number in range(500)])
     numbers = [number for number, _ in catalog.unembedded(0, 1000)]
     catalog.stage_vectors(numbers, np.ones((500, 4096), np.int16))
-    catalog.publish_files(catalog.complete_files())
+    complete = catalog.complete_files()
+    catalog.publish_files(complete)
+    catalog.drop_staged_vectors(complete)
     assert catalog.connection.execute("PRAGMA freelist_count").fetchone()[0] > 100
     catalog.release_space()
     assert catalog.connection.execute("PRAGMA freelist_count").fetchone() == (0,)

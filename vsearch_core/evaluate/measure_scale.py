@@ -41,6 +41,8 @@ def refresh_scale(index: Path, embedder: Embedder) -> None:
     if is_calibrated(embedder.fingerprint):
         return
     with storage_errors(index), open_snapshot(index) as snapshot:
+        if snapshot.vector_segments < len(snapshot.segments):  # some chunks are not embedded yet
+            return
         chunks = sum(record.chunks for record in snapshot.catalog.files(live=True).values())
         known = load_measured_scale(snapshot.catalog)
         if known is not None and not known.is_outdated(chunks):

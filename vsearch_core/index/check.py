@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.parts import part_faults
 from vsearch_core.index.settings import IndexSettings
-from vsearch_core.index.snapshot import SegmentView, Snapshot, view_segment
+from vsearch_core.index.snapshot import SegmentView, Snapshot, vectors_first, view_segment
 from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.check import (
     MISREAD,
@@ -118,7 +118,7 @@ def _segments(catalog: Catalog, *, full: bool, recall: RecallCheck | None) -> li
     if full and len(views) == len(records):
         faults += id_faults(catalog, views)
         if recall is not None and not faults:
-            faults += recall(Snapshot(catalog, settings, catalog.generation, views))
+            faults += recall(Snapshot(catalog, settings, catalog.generation, vectors_first(views)))
     return faults
 
 
@@ -136,7 +136,8 @@ def content_faults(index: Path, record: SegmentRecord, view: SegmentView, settin
 def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]:
     """Yield a fault if the live chunks and the live rows of the segments don't match.
 
-    Each live chunk must have exactly one live row, and the row must have the id of the chunk's file.
+    Each live chunk must have exactly one live row, and the row must have the id of the chunk's file. It may have
+    deleted rows beside it, in segments that its row has moved from.
     """
     chunk_ids, file_ids = catalog.live_chunks()
     rows = [(view.chunk_ids[view.alive], view.file_ids[view.alive]) for view in views]
@@ -152,7 +153,8 @@ def id_faults(catalog: Catalog, views: Sequence[SegmentView]) -> Iterator[Fault]
         yield Fault("segments", reason)
     elif not np.array_equal(files, file_ids):
         yield Fault("segments", f"give {(files != file_ids).sum()} chunks to other files than the catalog does")
-    if any((is_live(view, chunk_ids, file_ids) & ~view.alive).any() for view in views):
+    deleted = [view.chunk_ids[is_live(view, chunk_ids, file_ids) & ~view.alive] for view in views]
+    if any(np.isin(ids, found, invert=True).any() for ids in deleted):
         yield Fault("segments", "mark rows of live chunks as deleted")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import StorageError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
-from vsearch_core.index.parts import FILE_IDS, NewSegment, VectorBlocks, read_ids, window_blocks, write_parts
+from vsearch_core.index.parts import FILE_IDS, VECTORS, NewSegment, VectorBlocks, read_ids, window_blocks, write_parts
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.model import TEXT
 from vsearch_core.store.catalog import Catalog, FileRecord
@@ -34,29 +34,44 @@ def commit_staged(
     removals: Removals = Removals(),
     *,
     last: bool = False,
+    keywords: bool = False,
     limits: IndexLimits = DEFAULT_LIMITS,
 ) -> None:
-    """Write the staged files whose chunks all have vectors to a new segment, and make these files live.
+    """Write the files whose chunks all have vectors to a new segment, and make those that were staged live.
+
+    With `keywords`, the other staged files become live in a segment without vectors. When all their chunks have staged
+    vectors, a later commit moves their rows to a segment with vectors.
 
     The same transaction deletes the former versions of these files. Of the files of `removals`, it deletes those that
     have moved (one of the new live files has the same bytes), and the `last` commit of a run deletes all the others. A
     source is never deleted before its files. So if a run is stopped before its last commit, the next run still finds
     the source in the catalog, and detects that its files no longer exist.
     """
-    file_ids = catalog.complete_files()
+    complete = catalog.complete_files()
+    others = sorted(set(catalog.staged_files()) - set(complete)) if keywords else []
+    file_ids = [*complete, *others]
     replaced = _replaced_files(catalog, file_ids, removals.files, last=last)
+    embedded = sorted(set(catalog.complete_live_files()) & _files_without_vectors(catalog) - set(replaced))
     moved = {record.path for record in removals.files if record.id in replaced}
     dropped = [path for path in removals.sources if last or path in moved]
-    if not file_ids and not replaced and not dropped:
+    if not file_ids and not replaced and not dropped and not embedded:
         return
-    segment = _new_segment(catalog, file_ids, limits)
-    rows = len(segment.chunk_ids)
-    written = write_parts(segment, catalog.settings(), quickly=True) if rows else None
+    segments = [
+        _new_segment(catalog, sorted([*complete, *embedded]), limits),
+        _without_vectors(catalog, others, limits),
+    ]
+    written = [
+        (len(segment.chunk_ids), *write_parts(segment, catalog.settings(), quickly=True))
+        for segment in segments
+        if len(segment.chunk_ids)
+    ]
     with catalog.transaction():
         tombstone_files(catalog, replaced)
-        if written is not None:
-            catalog.add_segment(written[0], rows, written[1])
+        _drop_rows_without_vectors(catalog, embedded)
+        for rows, name, manifest in written:
+            catalog.add_segment(name, rows, manifest)
         catalog.publish_files(file_ids)
+        catalog.drop_staged_vectors([*complete, *embedded])
         for path in dropped:
             catalog.drop_source(path)
         advance_generation(catalog)
@@ -71,6 +86,30 @@ def tombstone_files(catalog: Catalog, file_ids: Sequence[int]) -> None:
         if deleted.any():
             catalog.set_tombstones(segment.id, deleted if segment.tombstones is None else segment.tombstones | deleted)
     catalog.delete_files(file_ids)
+
+
+def _files_without_vectors(catalog: Catalog) -> set[int]:
+    """Return the ids of the files that have live rows in segments without vectors."""
+    return {
+        file_id
+        for segment in catalog.segments()
+        if not VECTORS.is_in(segment.manifest)
+        for file_id in np.unique(read_ids(catalog.index, segment, FILE_IDS)[segment.alive]).tolist()
+    }
+
+
+def _drop_rows_without_vectors(catalog: Catalog, file_ids: Sequence[int]) -> None:
+    """Delete the rows of files from segments without vectors, because a new segment has them, with vectors.
+
+    A segment that has no row left is dropped. Call this in a transaction.
+    """
+    for segment in catalog.segments() if file_ids else ():
+        if not VECTORS.is_in(segment.manifest):
+            deleted = ~segment.alive | np.isin(read_ids(catalog.index, segment, FILE_IDS), file_ids)
+            if deleted.all():
+                catalog.drop_segments([segment.id])
+            else:
+                catalog.set_tombstones(segment.id, deleted)
 
 
 def advance_generation(catalog: Catalog) -> None:
@@ -112,7 +151,7 @@ def require_free_space(index: Path, needed: int, what: str) -> None:
 
 
 def _new_segment(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits) -> NewSegment:
-    """Return a new segment with the rows of the staged files."""
+    """Return a new segment with the rows of files whose vectors are staged."""
     dimension = IndexSettings.from_catalog(catalog, renewing=True).fingerprint.dimension
     chunk_ids: list[int] = []
     files_of_rows: list[int] = []
@@ -133,6 +172,12 @@ def _new_segment(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits)
         limits=limits,
         windows=window_blocks([record.windows for record in records], dimension),
     )
+
+
+def _without_vectors(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits) -> NewSegment:
+    """Return a new segment with the rows of the staged files, but without vectors."""
+    rows = np.array(list(catalog.chunks_of_files(file_ids)), np.int64).reshape(-1, 2)
+    return NewSegment(catalog, rows[:, 0].copy(), rows[:, 1].copy(), {}, limits=limits)
 
 
 def _replaced_files(

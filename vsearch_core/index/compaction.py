@@ -13,7 +13,7 @@ from pathlib import Path
 from vsearch_core.index.ann_policy import FLAT, AnnPolicy, policy_of
 from vsearch_core.index.commit import advance_generation, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
-from vsearch_core.index.parts import NewSegment, ann_kind_of, open_former, write_parts
+from vsearch_core.index.parts import VECTORS, NewSegment, ann_kind_of, open_former, write_parts
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.own_files import folder_bytes
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -46,7 +46,8 @@ def compact_index(
 ) -> CompactionSummary:
     """Merge all segments into one without deleted rows, and rewrite the catalog without gaps.
 
-    Segments that the policy would leave alone are merged, too. Raises IndexNotFoundError, IndexLockedError,
+    Segments whose chunks have no vectors yet are merged into another one. Segments that the policy would leave alone
+    are merged, too. Raises IndexNotFoundError, IndexLockedError,
     IndexVersionError, IndexCorruptError, StorageError, and StoppedError if the observer stops it while a graph is
     built, which leaves the index unchanged.
     """
@@ -57,10 +58,12 @@ def compact_index(
             sweep(catalog)
             segments = catalog.segments()
             live, stored = sum(segment.live_rows for segment in segments), sum(segment.rows for segment in segments)
-            is_compact = len(segments) == 1 and stored == live and not unsuited(segments, limits, policy_of(catalog))
-            merged = [] if is_compact else segments
-            if merged:
-                merge_segments(catalog, merged, observer, limits)
+            merged: list[SegmentRecord] = []
+            for group in _by_vectors(segments):
+                is_whole = len(group) == 1 and group[0].live_rows == group[0].rows
+                if group and (not is_whole or unsuited(group, limits, policy_of(catalog))):
+                    merge_segments(catalog, group, observer, limits)
+                    merged += group
             sweep(catalog)
             rewrite_catalog(catalog)
         after, seconds = folder_bytes(index, within=index), time.perf_counter() - started
@@ -74,12 +77,23 @@ def choose_segments(
 ) -> list[SegmentRecord]:
     """Return the segments to merge into one now, oldest first; an empty list if there is nothing to merge.
 
+    Segments with and without vectors are never merged with one another, and those with vectors are considered first.
     These groups are considered in this order, and the first one that isn't empty is chosen: segments with too many
     deleted rows (`dead_share`); the smallest tier with `segments_per_tier` segments (a tier is a range of sizes, see
     `IndexLimits`); segments that `unsuited` returns. Then smaller segments are added, as
     long as they have no more rows together than the chosen ones, because each segment repeats part of the vocabulary. A
     single segment is rewritten without its deleted rows, or with a graph or inverted lists.
     """
+    return next(filter(None, (_choose_alike(group, limits, ann) for group in _by_vectors(segments))), [])
+
+
+def _by_vectors(segments: Sequence[SegmentRecord]) -> list[list[SegmentRecord]]:
+    """Return two lists: the segments with vectors, and those without."""
+    return [[each for each in segments if VECTORS.is_in(each.manifest) == having] for having in (True, False)]
+
+
+def _choose_alike(segments: Sequence[SegmentRecord], limits: IndexLimits, ann: AnnPolicy) -> list[SegmentRecord]:
+    """Choose segments to merge, as `choose_segments` does, from segments that all have vectors, or all have none."""
     worn = [segment for segment in segments if segment.live_rows < (1 - limits.dead_share) * segment.rows]
     tiers: dict[int, list[SegmentRecord]] = {}
     for segment in segments:
@@ -154,8 +168,10 @@ def unsuited(segments: Sequence[SegmentRecord], limits: IndexLimits, ann: AnnPol
     """Return the segments that have another way to search vectors than the policy wants.
 
     These are the segments with a graph that should have inverted lists, or the other way round; if there are none,
-    those that have neither, unless they have too few rows together or the policy wants neither.
+    those that have neither, unless they have too few rows together or the policy wants neither. Segments without
+    vectors are left out.
     """
+    segments = _by_vectors(segments)[0]
     kinds = [ann_kind_of(segment.manifest) for segment in segments]
     wrong = [
         segment

@@ -118,6 +118,8 @@ class LocalCopySource:
                 if number not in places:
                     raise catalog.damaged(f"chunk {number} is in no segment")
                 segment, row = places[number]
+                if not segment.has_vectors:
+                    raise InputError(str(catalog.index), "some chunks have no vectors yet", "not-embedded")
                 vector = segment.arrays[vectors_name()][row].tobytes()
                 records.append(Record(vector, segment.window_codes(row)).to_bytes())
             yield CopiedFile(facts[1:], [row for _, row in rows], records)

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,6 +31,8 @@ from vsearch_core.index.settings import (
 )
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.index.sources import Source, WalkOptions, catalog_sources
+from vsearch_core.index.staging import staged_blocks
+from vsearch_core.index.unembedded import live_chunks_without_vectors, text_blocks, unembedded_chunks
 from vsearch_core.index.writer import is_new_index, scan
 from vsearch_core.model import EmbedderSpec, Fingerprint, RawDocument
 from vsearch_core.own_files import make_own_folder
@@ -107,7 +110,7 @@ def forecast(
         staged, counts = catalog.files(live=False), changes.counts()
         changed = sum(path in changes.live for path in staged)
         spec = options.spec if is_new else options.spec_for(settings)
-        texts = _Texts(_staged_texts(catalog, limits.chunks_per_block))
+        texts = _Texts(_unembedded_texts(catalog, index, limits.chunks_per_block))
         return replace(
             _forecast_embedding(index, spec, open_embedder, texts),
             new=len(staged) - changed,
@@ -219,13 +222,15 @@ def _rehearsal(index: Path, options: IndexOptions | None) -> Iterator[Catalog]:
             yield catalog
 
 
-def _staged_texts(catalog: Catalog, block_chunks: int) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield, for each staged chunk without a vector, its text and a function that finds a copy with a vector."""
-    after = 0
-    while block := catalog.unembedded(after, block_chunks):
-        after = block[-1][0]
-        for chunk_id, text in block:
-            yield text, partial(catalog.find_embedded_copy, chunk_id)
+def _unembedded_texts(catalog: Catalog, index: Path, block_chunks: int) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield, for each chunk without a vector, its text and a function that finds a copy with a vector.
+
+    `index` is the folder of the segments.
+    """
+    without_vectors = frozenset(live_chunks_without_vectors(catalog, index)[0].tolist())
+    live = text_blocks(catalog, unembedded_chunks(catalog, index)[0], block_chunks)
+    for chunk_id, text in chain.from_iterable(chain(live, staged_blocks(catalog, block_chunks))):
+        yield text, partial(catalog.find_embedded_copy, chunk_id, without_vectors)
 
 
 class _Texts:

@@ -207,8 +207,8 @@ class _Selection:
 class JoinedSnapshot:
     """The snapshots of several indexes, open for reading as one: see `SearchedSnapshot`.
 
-    Its segments are those of all indexes. First come those of the indexes with the same embedder as the first index:
-    only their vectors can be compared with a query's.
+    Its segments are those of all indexes. First come those with vectors of the indexes with the same embedder as the
+    first index: only their vectors can be compared with a query's.
     """
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
@@ -227,12 +227,14 @@ class JoinedSnapshot:
                 reason = f"made with analyzer {theirs}, and {first.catalog.index} with analyzer {ours}"
                 raise IndexMismatchError(str(snapshot.catalog.index), reason, "keywords-outdated")
         self.catalog = JoinedCatalog(members)
-        alike = [member for member in members if member.snapshot.settings.fingerprint == first.settings.fingerprint]
-        others = [member for member in members if member not in alike]
-        self.segments: Sequence[SegmentView] = [
-            _joined_view(member, segment) for member in (*alike, *others) for segment in member.snapshot.segments
+        segments = [(member, segment) for member in members for segment in member.snapshot.segments]
+        comparable = [
+            segment.has_vectors and member.snapshot.settings.fingerprint == first.settings.fingerprint
+            for member, segment in segments
         ]
-        self.vector_segments = sum(len(member.snapshot.segments) for member in alike)
+        order = sorted(range(len(segments)), key=lambda number: not comparable[number])
+        self.segments: Sequence[SegmentView] = [_joined_view(*segments[number]) for number in order]
+        self.vector_segments = sum(comparable)
 
     @property
     def catalogs(self) -> Sequence[Catalog]:

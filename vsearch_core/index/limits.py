@@ -9,8 +9,9 @@ class IndexLimits:
 
     Indexing: an update reads `files_per_transaction` files at a time, and embeds `chunks_per_block` chunks at a time,
     which fill whole requests of remote embedders. It commits every `chunks_per_commit` chunks: more commits make text
-    searchable sooner, fewer make fewer segments to merge. A re-embedding embeds `chunks_per_re_embedding_block` texts
-    at a time.
+    searchable sooner, fewer make fewer segments to merge. An update with more than one block commits all keywords
+    before it embeds anything, `chunks_per_keyword_commit` chunks at a time, and fewer at first. A re-embedding embeds
+    `chunks_per_re_embedding_block` texts at a time.
 
     Segments: a segment with at least `graph_rows` rows gets a graph or inverted lists (see `index.ann_policy`); a scan
     of fewer rows takes only a millisecond. Unless the user has chosen, it gets a graph if building this takes at most
@@ -27,6 +28,7 @@ class IndexLimits:
     files_per_transaction: int = 64
     chunks_per_block: int = 800
     chunks_per_commit: int = 4096
+    chunks_per_keyword_commit: int = 8192
     chunks_per_re_embedding_block: int = 512
     graph_rows: int = 16_384
     graph_build_bytes: int = 4_000_000_000

@@ -142,6 +142,11 @@ class NewSegment:
         return ann_policy.policy_of(self.catalog).kind(len(self.chunk_ids), self.limits)
 
     @property
+    def has_vectors(self) -> bool:
+        """Return True if the rows have vectors. If not, only keywords find them."""
+        return bool(self.vectors) or any(vectors_name() in each.arrays for each in self.former)
+
+    @property
     def is_copy(self) -> bool:
         """Return True if the new segment has exactly the rows of one former segment."""
         return len(self.former) == 1 and bool(self.former[0].kept.all())
@@ -153,6 +158,10 @@ def _build_nothing(_segment: NewSegment, _writer: SegmentWriter) -> None:
 
 def _always(_segment: NewSegment, *_former: Arrays) -> bool:
     return True
+
+
+def _has_vectors(segment: NewSegment) -> bool:
+    return segment.has_vectors
 
 
 def _no_faults(_arrays: Arrays, _dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -245,6 +254,8 @@ def vectors_part(space: str) -> Part:
         verified_when_read=(name,),
         by_row=(name,),
         faults=faults,
+        optional=True,
+        wanted=_has_vectors,
         counted_as="vectors",
     )
 
@@ -563,6 +574,7 @@ WINDOWS = Part(
     by_row=(WINDOW_STOPS,),
     faults=_window_faults,
     optional=True,
+    wanted=_has_vectors,
 )
 IDS = Part("ids", (CHUNK_IDS, FILE_IDS), Input.ROWS, _build_ids, by_row=(CHUNK_IDS, FILE_IDS))
 POSTINGS = Part(
@@ -584,7 +596,7 @@ GRAPH = Part(
     faults=_graph_faults,
     optional=True,
     later=True,
-    wanted=lambda segment: segment.ann_kind == ann_policy.GRAPH,
+    wanted=lambda segment: segment.has_vectors and segment.ann_kind == ann_policy.GRAPH,
 )
 IVF = Part(
     "ivf",
@@ -595,7 +607,7 @@ IVF = Part(
     faults=_list_faults,
     optional=True,
     later=True,
-    wanted=lambda segment: segment.ann_kind == ann_policy.IVF,
+    wanted=lambda segment: segment.has_vectors and segment.ann_kind == ann_policy.IVF,
 )
 PQ = Part(
     "pq",
@@ -606,7 +618,7 @@ PQ = Part(
     faults=_pq_faults,
     optional=True,
     later=True,
-    wanted=lambda segment: segment.ann_kind.startswith(ann_policy.PQ),
+    wanted=lambda segment: segment.has_vectors and segment.ann_kind.startswith(ann_policy.PQ),
     can_copy=lambda segment, former: ann_kind_of(former) == segment.ann_kind,
 )
 # The segment's copy of its catalog entry, which `SegmentWriter.finish` writes and `store.recovery` reads
@@ -683,6 +695,9 @@ def open_parts(index: Path, record: SegmentRecord) -> dict[str, NDArray[Any]]:
     manifest = {name: entry for name, entry in record.manifest.items() if not ABOUT.owns(name)}
     arrays = open_segment(index, record.name, manifest, unverified)
     for part in PARTS:
+        if part.made_from is Input.VECTORS and part.is_in(arrays) and not VECTORS.is_in(arrays):
+            reason = f"the catalog lists its {part.name}, but no file of its array {vectors_name()!r}"
+            raise IndexCorruptError(f"{index}: segment {record.name}", reason)
         for name in part.by_row:
             if name not in arrays:
                 if not part.optional:

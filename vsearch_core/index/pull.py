@@ -8,10 +8,10 @@ from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 
-from vsearch_core.errors import InputError, SnapshotError, VsearchError
+from vsearch_core.errors import IndexLockedError, InputError, SnapshotError, VsearchError
 from vsearch_core.index.settings import FUSION, IndexSettings
 from vsearch_core.index.snapshots import PULLED, SnapshotSummary, find_snapshot, read_manifest, require_history
-from vsearch_core.index.transfer import Receipt, members_of, receive
+from vsearch_core.index.transfer import Receipt, members_of, receive, sweep_received
 from vsearch_core.own_files import copy_file, delete_file, link_file, open_file
 from vsearch_core.store.archive import Member
 from vsearch_core.store.catalog import Catalog
@@ -20,6 +20,7 @@ from vsearch_core.store.files import checksum, durable_file, make_folder, read_b
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.object_store import ObjectStore
+from vsearch_core.store.segment import segment_folders
 from vsearch_core.store.snapshot_history import BLOCK_BYTES, OBJECTS, SnapshotHistory, SnapshotManifest, StoredSnapshot
 from vsearch_core.store.tables import CATALOG_FILE
 
@@ -75,7 +76,10 @@ def pull_index(
     with storage_errors(index):
         local = _local_state(index)
         if local is not None and local.is_at(snapshot):
-            counts = (local.generation, snapshot.files, snapshot.chunks, local.segments, snapshot.bytes)
+            if any(folder.name not in local.segments for folder in segment_folders(index)):
+                with suppress(IndexLockedError), writer_lock(index, 0):
+                    sweep_received(index)  # what a pull has left that was killed after its commit
+            counts = (local.generation, snapshot.files, snapshot.chunks, len(local.segments), snapshot.bytes)
             return PullSummary(index, store.url, snapshot.number, *counts, 0, 0, False, time.perf_counter() - started)
     manifest = read_manifest(store, snapshot)
     with storage_errors(index):
@@ -105,11 +109,14 @@ def pull_index(
 
 @dataclass(frozen=True, slots=True)
 class _LocalState:
-    """The state of an index. `pulled` is the hash of the snapshot that it still equals, or None."""
+    """The state of an index, and the names of its segments.
+
+    `pulled` is the hash of the snapshot that it still equals, or None.
+    """
 
     lineage: str
     generation: int
-    segments: int
+    segments: frozenset[str]
     pulled: str | None
 
     def is_at(self, snapshot: StoredSnapshot) -> bool:
@@ -128,10 +135,11 @@ def _local_state(index: Path) -> _LocalState | None:
         pulled, _, then = catalog.settings().get(PULLED, "").partition(" ")
         if not live and not staged and not pulled:
             return None
+        segments = frozenset(record.name for record in catalog.segments())
         if staged:  # these are changes, too
-            return _LocalState("", generation, len(catalog.segments()), None)
+            return _LocalState("", generation, segments, None)
         is_unchanged = then == _state_text(catalog)
-        return _LocalState(lineage, generation, len(catalog.segments()), pulled if is_unchanged else None)
+        return _LocalState(lineage, generation, segments, pulled if is_unchanged else None)
 
 
 def _state_text(catalog: Catalog) -> str:

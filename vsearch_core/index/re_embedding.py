@@ -18,6 +18,7 @@ from vsearch_core.index.commit import advance_generation, require_free_space, sw
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits, most_bytes_of_texts
 from vsearch_core.index.parts import (
     CHUNK_IDS,
+    VECTORS,
     WINDOWS,
     Input,
     NewSegment,
@@ -143,7 +144,8 @@ def new_spec(settings: IndexSettings, options: IndexOptions) -> EmbedderSpec:
 
 def lacks_windows(catalog: Catalog, embedder: Embedder) -> bool:
     """Return True if the index, by an earlier version, lacks the late windows that its own embedder makes."""
-    if embedder.fingerprint.provider != "local" or all(WINDOWS.is_in(each.manifest) for each in catalog.segments()):
+    with_vectors = (each.manifest for each in catalog.segments() if VECTORS.is_in(each.manifest))
+    if embedder.fingerprint.provider != "local" or all(map(WINDOWS.is_in, with_vectors)):
         return False
     return any(batch.windows is not None for batch in embedder.embed_documents(["text"]))
 

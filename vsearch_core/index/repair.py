@@ -1,8 +1,8 @@
 """Repair a damaged index: rebuild derived data, keep copies of damaged files, and report all losses.
 
 The catalog has the texts, files and settings, and the segments have the vectors. All other parts of segments, and the
-tombstones, can be derived from these. Intact rows of damaged segments are written to a new segment, and one transaction
-replaces the damaged segments by it.
+tombstones, can be derived from these. Intact rows of damaged segments are written to a new segment, files that have
+lost a vector to a segment without vectors, and one transaction replaces the damaged segments by these.
 """
 
 import os
@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from shutil import copystat
 
@@ -26,6 +27,7 @@ from vsearch_core.index.commit import advance_generation, commit_staged, segment
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import (
     CHUNK_IDS,
+    VECTORS,
     WINDOW_CODES,
     WINDOW_STOPS,
     NewSegment,
@@ -38,7 +40,12 @@ from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import IndexSettings, refuse_other_model
 from vsearch_core.index.snapshot import view_segment
-from vsearch_core.index.staging import embed_block
+from vsearch_core.index.staging import embed_block, staged_blocks
+from vsearch_core.index.unembedded import (
+    count_unembedded,
+    text_blocks,
+    unembedded_chunks,
+)
 from vsearch_core.model import TEXT
 from vsearch_core.own_files import copy_file, list_folder, refuse_links
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -65,10 +72,10 @@ class RepairSummary:
     `catalog` is True if the catalog was replaced. In this case, `lost` has the minimum number of lost rows by table,
     and `recalled` the names of lost settings that were taken from a segment. `rebuilt` is the number of segments that
     were replaced by a new one with `rows` rows. `reread` are files that have lost text; the next update must read them
-    again. `staged` are files that have lost vectors; they are not found until they are embedded again. `renewed` is
-    True if keyword postings of an earlier analyzer were rebuilt. `embedded` is the number of chunks that were embedded,
-    and `pending` the number without a vector. `feedback_lost` are the bytes that the file of verdicts had lost.
-    `set_aside` are the paths of the copies of damaged files.
+    again. `staged` are files that have lost vectors; only keywords find them until they are embedded again. `renewed`
+    is True if keyword postings of an earlier analyzer were rebuilt. `embedded` is the number of chunks that were
+    embedded, and `pending` the number without a vector. `feedback_lost` are the bytes that the file of verdicts had
+    lost. `set_aside` are the paths of the copies of damaged files.
     """
 
     index: Path
@@ -117,8 +124,8 @@ def repair_index(
                 _SegmentRepair(catalog, settings, quarantine, observer, limits).run(summary)
                 summary.renewed = renew_keywords(catalog, settings, observer, limits)
                 if open_embedder is not None:
-                    summary.embedded = _embed_staged(catalog, settings, open_embedder, observer, limits)
-                summary.pending = catalog.count_unembedded()
+                    summary.embedded = _embed(catalog, settings, open_embedder, observer, limits)
+                summary.pending = count_unembedded(catalog)
                 sweep(catalog)
             return summary
 
@@ -254,10 +261,13 @@ class _SegmentRepair:
         return not any(content_faults(self.catalog.index, record, view, self.settings))
 
     def run(self, summary: RepairSummary) -> None:
-        """Repair the segments in one commit. Files that have lost vectors become staged. Raises StoppedError."""
+        """Repair the segments in one commit. Files that have lost vectors keep their keywords. Raises StoppedError."""
         self._reserve_ids()
         chunk_ids, file_ids = self.catalog.live_chunks()
-        in_intact = np.isin(chunk_ids, self._chunks_of_intact_segments(chunk_ids, file_ids))
+        with_vectors = np.isin(chunk_ids, self._chunks_of_intact_segments(chunk_ids, file_ids, with_vectors=True))
+        in_intact = with_vectors | np.isin(
+            chunk_ids, self._chunks_of_intact_segments(chunk_ids, file_ids, with_vectors=False)
+        )
         missing = {*chunk_ids[~in_intact].tolist()}
         sources = [*self._orphans(missing, catalog_replaced=summary.catalog), *self.damaged]
         found = (pair for record in sources for pair in self._intact_records(record))
@@ -266,22 +276,28 @@ class _SegmentRepair:
         incomplete_files = np.unique(file_ids[~has_vector])
         in_incomplete = np.isin(file_ids, incomplete_files)
         rebuilt = chunk_ids[~in_incomplete & ~in_intact]
-        if not self.damaged and not missing and not self._wrong_tombstones():
+        stripped = chunk_ids[in_incomplete & (with_vectors | ~in_intact)]
+        moved = np.concatenate([rebuilt, stripped])
+        if not self.damaged and not missing and not self._wrong_tombstones(moved):
             return
         for record in self.intact:
             records |= self._live_records(record, chunk_ids[in_incomplete], file_ids[in_incomplete])
-        written = None
-        if len(rebuilt):
-            written = self._write_segment(rebuilt, file_ids[np.searchsorted(chunk_ids, rebuilt)], records)
+        files = dict(zip(chunk_ids.tolist(), file_ids.tolist(), strict=True))
+        written = [
+            (len(ids), *self._write_segment(ids, np.array([files[each] for each in ids.tolist()], np.int64), kept))
+            for ids, kept in ((rebuilt, records), (stripped, None))
+            if len(ids)
+        ]
         for record in self.damaged:  # before the commit: from then on any writer may delete them
             self.quarantine.keep_folder(self.catalog.index / SEGMENTS_DIR / record.name)
         with self.catalog.transaction():
             self.catalog.drop_segments(record.id for record in self.damaged)
-            if written is not None:
-                self.catalog.add_segment(written[0], len(rebuilt), written[1])
-            summary.staged += self.catalog.unpublish_files(incomplete_files.tolist())
-            self._stage_records(records)
-            for record, tombstones in self._wrong_tombstones():
+            for rows, name, manifest in written:
+                self.catalog.add_segment(name, rows, manifest)
+            summary.staged += sorted(self.catalog.paths_of_files(incomplete_files.tolist()).values())
+            known = [chunk_id for chunk_id in chunk_ids[in_incomplete].tolist() if chunk_id in records]
+            self.catalog.stage_vectors(known, [records[chunk_id].to_bytes() for chunk_id in known])
+            for record, tombstones in self._wrong_tombstones(moved):
                 self.catalog.set_tombstones(record.id, tombstones)
             advance_generation(self.catalog)
         summary.rebuilt, summary.rows = len(sources), len(rebuilt)
@@ -293,10 +309,17 @@ class _SegmentRepair:
             reserve_ids(self.catalog.connection, "chunks", int(view.chunk_ids.max(initial=0)))
             reserve_ids(self.catalog.connection, "files", int(view.file_ids.max(initial=0)))
 
-    def _chunks_of_intact_segments(self, chunk_ids: Ids, file_ids: Ids) -> Ids:
-        """Return the live chunks that have a row in an intact segment, deleted or not."""
+    def _chunks_of_intact_segments(self, chunk_ids: Ids, file_ids: Ids, *, with_vectors: bool) -> Ids:
+        """Return the live chunks that have a row in an intact segment with or without vectors.
+
+        Rows that are marked as deleted count in segments with vectors only: in the others, they were moved to these.
+        """
         views = (view_segment(self.catalog, record) for record in self.intact)
-        found = [view.chunk_ids[is_live(view, chunk_ids, file_ids)] for view in views]
+        found = [
+            view.chunk_ids[is_live(view, chunk_ids, file_ids) & (with_vectors | view.alive)]
+            for view in views
+            if view.has_vectors == with_vectors
+        ]
         return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
 
     def _orphans(self, missing: Collection[int], *, catalog_replaced: bool) -> list[SegmentRecord]:
@@ -357,11 +380,16 @@ class _SegmentRepair:
     def _live_records(self, record: SegmentRecord, chunk_ids: Ids, file_ids: Ids) -> dict[int, Record]:
         """Return the records, by chunk id, that an intact segment has of these live chunks."""
         view = view_segment(self.catalog, record)
+        if not view.has_vectors:
+            return {}
         rows = np.flatnonzero(is_live(view, chunk_ids, file_ids)).tolist()
         return {int(view.chunk_ids[row]): Record(view.vectors[row].tobytes(), view.window_codes(row)) for row in rows}
 
-    def _write_segment(self, chunk_ids: Ids, file_ids: Ids, records: dict[int, Record]) -> tuple[str, Manifest]:
-        """Write a segment of chunks whose vectors are intact. Raises StoppedError."""
+    def _write_segment(self, chunk_ids: Ids, file_ids: Ids, records: dict[int, Record] | None) -> tuple[str, Manifest]:
+        """Write a segment of chunks with these records, or one without vectors. Raises StoppedError."""
+        if records is None:
+            bare = NewSegment(self.catalog, chunk_ids, file_ids, {}, observer=self.observer, limits=self.limits)
+            return write_parts(bare, self.catalog.settings())
         numbers = chunk_ids.tolist()
         blocks = (numbers[start : start + _ROWS_PER_BLOCK] for start in range(0, len(numbers), _ROWS_PER_BLOCK))
         matrix = (np.frombuffer(b"".join(records[number].vector for number in block), np.int16) for block in blocks)
@@ -376,17 +404,16 @@ class _SegmentRepair:
         )
         return write_parts(segment, self.catalog.settings())
 
-    def _stage_records(self, records: dict[int, Record]) -> None:
-        """Store known records of staged chunks, so that only lost ones are embedded again."""
-        known = [chunk_id for chunk_id in self.catalog.staged_chunks() if chunk_id in records]
-        self.catalog.stage_vectors(known, [records[chunk_id].to_bytes() for chunk_id in known])
+    def _wrong_tombstones(self, moved: Ids) -> Sequence[tuple[SegmentRecord, NDArray[np.bool_]]]:
+        """Return the intact segments with wrong tombstones, and the right ones: one row per live chunk.
 
-    def _wrong_tombstones(self) -> Sequence[tuple[SegmentRecord, NDArray[np.bool_]]]:
-        """Return the intact segments with wrong tombstones, and the right ones: one row per live chunk."""
+        New segments have the rows of the chunks `moved`. If two segments have a row of a chunk, the one with vectors
+        counts, or else the newer one.
+        """
         wrong = []
         chunk_ids, file_ids = self.catalog.live_chunks()
-        seen = np.empty(0, np.int64)
-        for record in reversed(self.intact):  # if two segments have a row of a chunk, the newer one counts
+        seen = moved
+        for record in sorted(self.intact, key=lambda each: (VECTORS.is_in(each.manifest), each.id), reverse=True):
             view = view_segment(self.catalog, record)
             rows = view.chunk_ids
             live = is_live(view, chunk_ids, file_ids)
@@ -399,14 +426,14 @@ class _SegmentRepair:
         return wrong
 
 
-def _embed_staged(
+def _embed(
     catalog: Catalog,
     settings: IndexSettings,
     open_embedder: OpenEmbedder,
     observer: Observer,
     limits: IndexLimits,
 ) -> int:
-    """Embed all staged chunks and make their files live. Return the number of chunks."""
+    """Embed all chunks that have no vector, of staged and of live files, and commit them. Return their number."""
 
     @cache
     def embedder() -> Embedder:
@@ -414,18 +441,18 @@ def _embed_staged(
         refuse_other_model(str(catalog.index), settings, opened.fingerprint)
         return opened
 
-    total, done, after = catalog.count_unembedded(), 0, 0
-    while not observer.should_stop():
-        block = embed_block(
+    total, done = count_unembedded(catalog), 0
+    live = text_blocks(catalog, unembedded_chunks(catalog)[0], limits.chunks_per_block)
+    for block in chain(live, staged_blocks(catalog, limits.chunks_per_block)):
+        if observer.should_stop():
+            break
+        found = embed_block(
             catalog,
             embedder,
-            after,
+            block,
             observer,
             lambda part: observer.progress(Progress("embedding", done + part, total)),  # noqa: B023
-            limits,
         )
-        if block is None:
-            break
-        after, done = block.last, done + block.embedded + block.reused
+        done += found.embedded + found.reused
     commit_staged(catalog, limits=limits)
     return done

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
-from vsearch_core.index.commit import Removals, commit_staged
+from vsearch_core.index.commit import Removals, commit_staged, sweep
+from vsearch_core.index.limits import DEFAULT_LIMITS
 from vsearch_core.index.named_sources import refuse_unnamed_sources
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.sources import FoundFile, Plan, Source, catalog_sources, documents_folder, is_within
 from vsearch_core.index.staging import Stager, embed_block
+from vsearch_core.index.unembedded import chunks_to_embed, text_blocks
 from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
@@ -63,17 +65,17 @@ def reread_files(
         settings = IndexSettings.from_catalog(catalog)
         live = catalog.files(live=True)
         files = _find(index, catalog, [path for path in paths if path in live], live)
-        before = catalog.last_chunk()
         reasons = files.reasons
         reporting = replace(observer, file_failed=reasons.__setitem__, file_kept=reasons.__setitem__)
         sizes = ChunkOptions(settings.chunk_words, settings.overlap_words)
         plan = _plan(files, catalog.files(live=False))
         with closing(Stager(catalog, plan, live, sizes, reporting, DEFAULTS)) as stager:
             stager.stage_all()
-            _embed(catalog, lambda: open_for(settings), before, observer)
+            _embed(catalog, [file.stored for file in files.changed], lambda: open_for(settings), observer)
         removals = Removals([*files.removed, *stager.result.removed])
         is_complete = not observer.should_stop()
         commit_staged(catalog, removals, last=is_complete)
+        sweep(catalog)
         if not is_complete:
             after = catalog.files(live=True)
             unchanged = [path for path in paths if path in after and path in live and after[path] == live[path]]
@@ -81,13 +83,17 @@ def reread_files(
         return reasons
 
 
-def _embed(catalog: Catalog, embedder: Callable[[], Embedder], after: int, observer: Observer) -> None:
-    """Embed the staged chunks whose ids are above `after`. Others are left from an update that was stopped."""
-    while not observer.should_stop():
-        block = embed_block(catalog, embedder, after, observer, lambda _: None)
-        if block is None:
+def _embed(catalog: Catalog, paths: Sequence[str], embedder: Callable[[], Embedder], observer: Observer) -> None:
+    """Embed the chunks of the staged files at the paths.
+
+    They may have been staged by an earlier run that was stopped, but other staged files are left to the next update.
+    """
+    staged = catalog.files(live=False)
+    waiting = chunks_to_embed(catalog, [staged[path].id for path in paths if path in staged])
+    for block in text_blocks(catalog, waiting, DEFAULT_LIMITS.chunks_per_block):
+        if observer.should_stop():
             return
-        after = block.last
+        embed_block(catalog, embedder, block, observer, lambda _: None)
 
 
 def _find(index: Path, catalog: Catalog, paths: Sequence[str], live: Mapping[str, FileRecord]) -> _Files:

@@ -1,7 +1,7 @@
 """Open snapshots. A reader sees the same generation of the index as long as its snapshot is open."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.parts import (
     CHUNK_IDS,
     FILE_IDS,
+    VECTORS,
     WINDOW_CODES,
     WINDOW_STOPS,
     WINDOWS,
@@ -57,8 +58,16 @@ class SegmentView:
 
     @property
     def vectors(self) -> NDArray[Any]:
-        """Return the vectors of the texts, (n, dimension) int16, as `ann.flat.to_fixed` makes them."""
+        """Return the vectors of the texts, (n, dimension) int16, as `ann.flat.to_fixed` makes them.
+
+        Raises KeyError if the segment has none.
+        """
         return self.arrays[vectors_name()]
+
+    @property
+    def has_vectors(self) -> bool:
+        """Return True if the segment has vectors. If not, only keywords find its chunks: they are not embedded yet."""
+        return VECTORS.is_in(self.arrays)
 
     @property
     def is_indexed(self) -> bool:
@@ -147,7 +156,10 @@ class SearchedSnapshot(OpenSnapshot, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One generation of an index, open for reading. Its segments are in order, the oldest first."""
+    """One generation of an index, open for reading.
+
+    Its segments are in order, the oldest first; those without vectors come last.
+    """
 
     catalog: Catalog
     settings: IndexSettings
@@ -161,8 +173,8 @@ class Snapshot:
 
     @property
     def vector_segments(self) -> int:
-        """Return the number of segments whose vectors can be compared with a query's: all."""
-        return len(self.segments)
+        """Return the number of segments that have vectors."""
+        return sum(segment.has_vectors for segment in self.segments)
 
     @property
     def rows(self) -> RowMap:
@@ -221,10 +233,16 @@ def open_generation(
 def _open(index: Path) -> Snapshot:
     catalog, segments = open_generation(index, view_segment)
     try:
-        return Snapshot(catalog, IndexSettings.from_catalog(catalog), catalog.generation, segments)
+        settings = IndexSettings.from_catalog(catalog)
+        return Snapshot(catalog, settings, catalog.generation, vectors_first(segments))
     except BaseException:
         catalog.close()
         raise
+
+
+def vectors_first(segments: Iterable[SegmentView]) -> list[SegmentView]:
+    """Return the segments in the order of a snapshot: those with vectors first, each group in the given order."""
+    return sorted(segments, key=lambda segment: not segment.has_vectors)
 
 
 def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:

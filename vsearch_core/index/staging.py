@@ -4,7 +4,7 @@ Staged files can't be found by searches. Every step is durable, so a run that is
 """
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
 from vsearch_core.ann.flat import to_fixed
@@ -13,6 +13,7 @@ from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import FoundFile, Plan, settled_ctime
+from vsearch_core.index.unembedded import live_chunks_without_vectors
 from vsearch_core.model import BOXES, LEFT_OUT, PICTURE, READER
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.store.records import Record
@@ -24,6 +25,7 @@ from vsearch_core.text.extract.registry import EXTRACTOR_VERSION, format_of
 from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.reading import open_reader
 
+KnownRecords = Callable[[Catalog, Iterable[int]], dict[int, bytes]]  # records of chunks whose texts are embedded
 _ADVISED = frozenset({"extra-missing", "old-office-file"})  # codes whose advice is stored, as that of a missing option
 
 
@@ -96,12 +98,12 @@ class Stager:
         """Return the number of files that are not read yet."""
         return len(self._files) - self._done
 
-    def stage_block(self) -> None:
-        """Stage files until a block of chunks (`IndexLimits.chunks_per_block`) is ready to be embedded.
+    def stage_block(self, chunks: int | None = None) -> None:
+        """Stage files until this number of chunks, by default `IndexLimits.chunks_per_block`, is ready to be embedded.
 
         Return earlier if all files are staged, or if the observer stops it.
         """
-        self._stage(self._limits.chunks_per_block - self._catalog.count_unembedded())
+        self._stage((chunks or self._limits.chunks_per_block) - self._catalog.count_unembedded())
 
     def stage_all(self) -> None:
         """Stage all files, unless the observer stops it."""
@@ -226,44 +228,67 @@ def batch_records(batch: Batch) -> list[Record]:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedBlock:
-    """The result of embedding a block of chunks, whose highest id is `last`.
+    """The result of embedding a block of chunks.
 
     `embedded` is the number of texts that were embedded, and `reused` the number of chunks that got the vector of an
     equal text.
     """
 
-    last: int
     embedded: int
     reused: int
+
+
+def staged_blocks(catalog: Catalog, size: int) -> Iterator[list[tuple[int, str]]]:
+    """Yield the chunks of staged files that have no vector yet as (id, text), by id, in lists of at most `size`.
+
+    Each list is read when it is asked for, so files may be staged meanwhile.
+    """
+    after = 0
+    while block := catalog.unembedded(after, size):
+        after = block[-1][0]
+        yield block
+
+
+def reuse_vectors(
+    catalog: Catalog, block: Sequence[tuple[int, str]], known_records: KnownRecords | None = None
+) -> dict[str, list[int]]:
+    """Stage the vectors that the index has of the chunks' texts, given as (id, text).
+
+    `known_records` finds the records of texts that are embedded already, by default those in this index. Return the
+    other texts, each with the ids of its chunks.
+    """
+    chunks_of: dict[str, list[int]] = {}
+    for chunk_id, text in block:
+        chunks_of.setdefault(text, []).append(chunk_id)
+    ids = [same[0] for same in chunks_of.values()]
+    if known_records is None:
+        known = known_vectors(catalog, ids, frozenset(live_chunks_without_vectors(catalog)[0].tolist()))
+    else:
+        known = known_records(catalog, ids)
+    with catalog.transaction():
+        for same in chunks_of.values():
+            if same[0] in known:
+                catalog.stage_vectors(same, [known[same[0]]] * len(same))
+    return {text: same for text, same in chunks_of.items() if same[0] not in known}
 
 
 def embed_block(
     catalog: Catalog,
     embedder: Callable[[], Embedder],
-    after: int,
+    block: Sequence[tuple[int, str]],
     observer: Observer,
     report: Callable[[int], None],
-    limits: IndexLimits = DEFAULT_LIMITS,
-    known_records: Callable[[Catalog, Iterable[int]], dict[int, bytes]] = known_vectors,
-) -> EmbeddedBlock | None:
-    """Embed the next block of staged chunks with ids above `after`. Return None if there are none.
+    known_records: KnownRecords | None = None,
+) -> EmbeddedBlock:
+    """Embed chunks without vectors, given as (id, text).
 
     Each batch of vectors is stored as it arrives, and `report` is called with the number of chunks done. Equal texts
     are embedded once, and not at all if the index has their vector. `embedder` is a function that opens the embedder.
-    It is called only if a text must be embedded. `known_records` finds the records of texts that are embedded already.
+    It is called only if a text must be embedded. `known_records` is that of `reuse_vectors`.
     """
-    block = catalog.unembedded(after, limits.chunks_per_block)
-    if not block:
-        return None
-    known = known_records(catalog, (chunk_id for chunk_id, _ in block))
-    with catalog.transaction():
-        catalog.stage_vectors(known, known.values())
-    chunks_of: dict[str, list[int]] = {}
-    for chunk_id, text in block:
-        if chunk_id not in known:
-            chunks_of.setdefault(text, []).append(chunk_id)
+    chunks_of = reuse_vectors(catalog, block, known_records)
     texts = list(chunks_of)
-    embedded, done = 0, len(known)
+    embedded, done = 0, len(block) - sum(map(len, chunks_of.values()))
     report(done)
     for batch in embedder().embed_documents(texts) if texts else ():
         chunks = [chunks_of[texts[index]] for index in batch.indices.tolist()]
@@ -275,4 +300,4 @@ def embed_block(
         report(done)
         if observer.should_stop():
             break
-    return EmbeddedBlock(block[-1][0], embedded, done - embedded)
+    return EmbeddedBlock(embedded, done - embedded)

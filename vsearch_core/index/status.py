@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 
+import numpy as np
+
 from vsearch_core import config
 from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.parts import GRAPH, IVF, PQ, part_sizes
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import CHOSEN, catalog_sources, source_to_json
+from vsearch_core.index.unembedded import live_chunks_without_vectors, unembedded_chunks
 from vsearch_core.model import Fingerprint, JsonValue
 from vsearch_core.own_files import folder_bytes
 from vsearch_core.store.states import STATES, FileState, file_states
@@ -27,10 +30,11 @@ class Status:
     inside the sources that the user removed from the index. `dead_rows` is the number of deleted rows still on disk.
     `graph_segments` segments, with `graph_rows` rows, have a graph, and `ivf_segments`, with `ivf_rows` rows, have
     inverted lists; of `pq_segments` and `pq_rows`, the lists have PQ codes. `ann` is the choice between them (see
-    `settings.check_ann`). `pending_files` and `pending_chunks` are files and chunks that a stopped run has not
-    embedded. `re_embedding` is True if a re-embedding was stopped. `outside` are the sources outside the folder around
-    the index. `walks` has the options with which each source was walked last, by path. `files_by_state` has the number
-    of files in each state of `store.states.STATES`.
+    `settings.check_ann`). `pending_files` and `pending_chunks` are the files and chunks that a run that was stopped, or
+    still goes on, has not embedded; of these, only keywords find the `keyword_files` and `keyword_chunks`, and nothing
+    finds the others. `re_embedding` is True if a re-embedding was stopped. `outside` are the sources outside the folder
+    around the index. `walks` has the options with which each source was walked last, by path. `files_by_state` has the
+    number of files in each state of `store.states.STATES`, and in the state "keywords" if there are any.
     """
 
     index: Path | str
@@ -61,6 +65,8 @@ class Status:
     ivf_rows: int = 0
     pq_segments: int = 0
     pq_rows: int = 0
+    keyword_files: int = 0
+    keyword_chunks: int = 0
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -73,6 +79,8 @@ def read_status(snapshot: Snapshot) -> Status:
     grouped = [record for record in records if IVF.is_in(record.manifest)]
     coded = [record for record in records if PQ.is_in(record.manifest)]
     live, staged, unembedded = catalog.counts()
+    chunks_without, files_without = live_chunks_without_vectors(catalog)
+    keyword_files = len(np.unique(files_without))
     return Status(
         index=catalog.index,
         format=FORMAT.version,
@@ -86,8 +94,8 @@ def read_status(snapshot: Snapshot) -> Status:
         dead_rows=sum(record.rows - record.live_rows for record in records),
         graph_segments=len(linked),
         graph_rows=sum(record.rows for record in linked),
-        pending_files=staged,
-        pending_chunks=unembedded,
+        pending_files=staged + keyword_files,
+        pending_chunks=unembedded + len(unembedded_chunks(catalog)[0]),
         re_embedding=bool(unfinished_re_embeddings(catalog.index)),
         fingerprint=settings.fingerprint,
         chunk_words=settings.chunk_words,
@@ -106,18 +114,24 @@ def read_status(snapshot: Snapshot) -> Status:
         ivf_rows=sum(record.rows for record in grouped),
         pq_segments=len(coded),
         pq_rows=sum(record.rows for record in coded),
+        keyword_files=keyword_files,
+        keyword_chunks=len(chunks_without),
     )
 
 
 def read_states(snapshot: Snapshot) -> Iterator[FileState]:
     """Yield the state of each file, sorted by path. Raises IndexCorruptError if the list of files is damaged."""
     snapshot.catalog.refuse_damaged_files(sum(record.live_rows for record in snapshot.catalog.segments()))
-    return file_states(snapshot.catalog)
+    return file_states(snapshot.catalog, _keyword_files(snapshot))
+
+
+def _keyword_files(snapshot: Snapshot) -> set[int]:
+    return set(live_chunks_without_vectors(snapshot.catalog)[1].tolist())
 
 
 def _by_state(snapshot: Snapshot) -> dict[str, int]:
-    counts = Counter(file.state for file in file_states(snapshot.catalog))
-    return {state: counts[state] for state in STATES}
+    counts = Counter(file.state for file in file_states(snapshot.catalog, _keyword_files(snapshot)))
+    return {state: counts[state] for state in (*STATES, *(counts.keys() - {*STATES}))}
 
 
 def _sizes(snapshot: Snapshot) -> dict[str, int]:

@@ -151,7 +151,7 @@ def receive(index: Path, receipt: Receipt, unpack: Callable[[Path], None]) -> Re
         unpack(unpacked)
         return _swap_in(index, unpacked, receipt)
     finally:
-        _sweep(index)
+        sweep_received(index)
 
 
 def open_unverified(catalog: Catalog, record: SegmentRecord) -> tuple[SegmentRecord, Arrays]:
@@ -291,7 +291,7 @@ def _target(index: Path) -> Iterator[Catalog]:
         ).close()  # switches its log on, which SQLite may fail to do at creation without an error
 
 
-def _sweep(index: Path) -> None:
+def sweep_received(index: Path) -> None:
     """Delete received files that no catalog lists: after an error all, else the archive's catalog."""
     named: set[str] = set()
     with suppress(

@@ -42,7 +42,14 @@ from vsearch_core.index.sources import (
     source_to_json,
     stored_path,
 )
-from vsearch_core.index.staging import Stager, embed_block, extractor_version
+from vsearch_core.index.staging import Stager, embed_block, extractor_version, reuse_vectors, staged_blocks
+from vsearch_core.index.unembedded import (
+    count_unembedded,
+    embedding_order,
+    live_chunks_without_vectors,
+    text_blocks,
+    unembedded_chunks,
+)
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import BOXES, RawDocument
 from vsearch_core.store.catalog import Catalog, FileRecord
@@ -50,7 +57,6 @@ from vsearch_core.store.connections import refuse_lost_catalog
 from vsearch_core.store.files import make_folder, refuse_non_utf8_path
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
-from vsearch_core.store.reuse import known_vectors
 from vsearch_core.store.skipped import load_skipped
 from vsearch_core.store.states import count_incomplete, files_without_key, incomplete_files, other_reader_versions
 from vsearch_core.store.tables import CATALOG_FILE
@@ -132,8 +138,9 @@ def update_index(
     `walk` has options for walking the sources of earlier updates; it only counts if no sources are given. A file that
     could not be read, or only in part, is read again if it has changed, if `reading` now has an option that was missing
     then, or if `retry` is true. The run commits every `limits.chunks_per_commit` chunks and at the end. If it is
-    stopped, it keeps the work done so far, and the next run continues from there. An `engine` that keeps the index
-    elsewhere gets each commit.
+    stopped, it keeps the work done so far, and the next run continues from there. A run with many chunks commits their
+    keywords first, so that searches find them early: see docs/adr/0053-progressive-runs.md. An `engine` that keeps the
+    index elsewhere gets each commit, with all vectors.
 
     Raises InputError, IndexNotFoundError if an index has lost its catalog, IndexLockedError, IndexMismatchError,
     IndexVersionError, ModelError, StorageError, and StoppedError if the observer stops the run while it rebuilds
@@ -296,6 +303,7 @@ class _Update:
         self.limits = limits
         self._open_embedder = open_embedder
         self._embedder: Embedder | None = None
+        self._keywords_first = False
 
     def open_first_embedder(self) -> None:
         """Open the embedder of a new index and check its settings, before anything is written."""
@@ -322,7 +330,10 @@ class _Update:
         )
         with closing(changes.stager):
             try:
-                embedded, reused = self._embed(catalog, settings, changes)
+                changes.stager.stage_block()
+                self._keywords_first = self._is_large(catalog, settings, changes)
+                embed = self._embed_after_keywords if self._keywords_first else self._embed
+                embedded, reused = embed(catalog, settings, changes)
             except ModelError:  # what is complete is searchable while the provider is away
                 self._commit(catalog, changes)
                 raise
@@ -348,7 +359,7 @@ class _Update:
             failed=counts.failed,
             embedded=embedded,
             reused=reused,
-            pending=catalog.count_unembedded(),
+            pending=count_unembedded(catalog),
             unread=changes.stager.unread,
             uncompacted=uncompacted,
             interrupted=interrupted or uncompacted,
@@ -372,9 +383,58 @@ class _Update:
                 catalog.put_setting("ann", str(self.options.ann))
 
     def _commit(self, catalog: Catalog, changes: Changes, *, last: bool = False) -> None:
-        commit_staged(catalog, changes.removals(self.index.parent), last=last, limits=self.limits)
+        removals = changes.removals(self.index.parent)
+        commit_staged(catalog, removals, last=last, keywords=self._keywords_first, limits=self.limits)
         if self.engine is not None:
             self.engine.push(catalog)
+
+    def _is_large(self, catalog: Catalog, settings: IndexSettings, changes: Changes) -> bool:
+        """Return True if keywords must be committed first: embedding takes long, or has been stopped before.
+
+        Static models embed about as fast as files are read, so that nothing would be gained. Engines that keep the
+        index elsewhere need all vectors.
+        """
+        if self.engine is not None:
+            return False
+        if len(live_chunks_without_vectors(catalog)[0]):
+            return True
+        more = changes.stager.unread > 0 or catalog.count_unembedded() > self.limits.chunks_per_block
+        return more and settings.fingerprint.provider != "static"
+
+    def _embed_after_keywords(self, catalog: Catalog, settings: IndexSettings, changes: Changes) -> tuple[int, int]:
+        """Commit the keywords of all files, then embed chunks, the most useful first. Return the same as `_embed`."""
+        reused = self._commit_keywords(catalog, changes)
+        waiting = embedding_order(catalog, *unembedded_chunks(catalog))
+        embedded = done = committed = 0
+        for block in text_blocks(catalog, waiting, self.limits.chunks_per_block):
+            if self.observer.should_stop():
+                break
+            report = partial(self._report, done, len(waiting))
+            found = embed_block(catalog, lambda: self._open(settings), block, self.observer, report)
+            embedded, reused = embedded + found.embedded, reused + found.reused
+            done += found.embedded + found.reused
+            if done - committed >= self.limits.chunks_per_commit:
+                self._commit(catalog, changes)
+                committed = done
+        return embedded, reused
+
+    def _commit_keywords(self, catalog: Catalog, changes: Changes) -> int:
+        """Read all files, and commit their texts and keywords in steps that grow.
+
+        Chunks get their vectors if the index has them already. Return the number of these. The last commit also removes
+        the files that no longer exist.
+        """
+        reused, step = 0, self.limits.chunks_per_block
+        is_last = False
+        while not is_last and not self.observer.should_stop():
+            changes.stager.stage_block(step)
+            if catalog.segments():
+                for block in staged_blocks(catalog, self.limits.chunks_per_block):
+                    reused += len(block) - sum(map(len, reuse_vectors(catalog, block).values()))
+            is_last = not changes.stager.unread and not self.observer.should_stop()
+            self._commit(catalog, changes, last=is_last)
+            step = min(2 * step, self.limits.chunks_per_keyword_commit)
+        return reused
 
     def _embed(self, catalog: Catalog, settings: IndexSettings, changes: Changes) -> tuple[int, int]:
         """Stage files and embed their chunks block by block. Commit after each `chunks_per_commit` chunks.
@@ -382,18 +442,18 @@ class _Update:
         Worker processes read further files while a block is embedded. Return two numbers: of texts that were embedded,
         and of chunks that got the vector of an equal text.
         """
-        embedded = reused = committed = after = 0
+        embedded = reused = committed = 0
+        blocks = staged_blocks(catalog, self.limits.chunks_per_block)
         while not self.observer.should_stop():
             changes.stager.stage_block()
-            if self.observer.should_stop():
+            block = None if self.observer.should_stop() else next(blocks, None)
+            if block is None:
                 break
             done = embedded + reused
             report = partial(self._report, done, done + catalog.count_unembedded())
-            known = known_vectors if self.engine is None else self.engine.known_vectors
-            block = embed_block(catalog, lambda: self._open(settings), after, self.observer, report, self.limits, known)
-            if block is None:
-                break
-            after, embedded, reused = block.last, embedded + block.embedded, reused + block.reused
+            known = None if self.engine is None else self.engine.known_vectors
+            found = embed_block(catalog, lambda: self._open(settings), block, self.observer, report, known)
+            embedded, reused = embedded + found.embedded, reused + found.reused
             if embedded + reused - committed >= self.limits.chunks_per_commit:
                 self._commit(catalog, changes)
                 committed = embedded + reused

@@ -45,16 +45,24 @@ class BM25:
         k1: float = BM25_K1,
         b: float = BM25_B,
         max_terms: int = MAX_TERMS,
+        counted: Sequence[NDArray[np.bool_] | None] | None = None,
     ) -> None:
         """Score the rows of all `parts`, the postings of the segments.
 
         `verify(part, start, end)` is called before these postings of a part (by its number) are first used. At most
-        `max_terms` terms are remembered between queries.
+        `max_terms` terms are remembered between queries. `counted` has for each part a mask of the rows that count in
+        the number of rows, in their mean length and in document frequencies, or None if all do.
         """
         self.parts = parts
         self.rows = sum(len(part.lengths) for part in parts)
         self.starts = np.cumsum([0, *(len(part.lengths) for part in parts)])
-        mean = sum(int(part.lengths.sum(dtype=np.int64)) for part in parts) / max(self.rows, 1)
+        self._counted = counted or [None] * len(parts)
+        lengths = [
+            part.lengths if mask is None else part.lengths[mask]
+            for part, mask in zip(parts, self._counted, strict=True)
+        ]
+        self.counted_rows = sum(map(len, lengths))
+        mean = sum(int(each.sum(dtype=np.int64)) for each in lengths) / max(self.counted_rows, 1)
         self.scale = (np.float32(k1 * (1 - b)), np.float32(k1 * b / (mean or 1)))
         constant, factor = self.scale
         self.saturations = [part.lengths.astype(np.float32) * factor + constant for part in parts]
@@ -113,7 +121,7 @@ class BM25:
 
         score(row) = sum over terms of idf * f / (f + k1 * (1 - b + b * length / mean length)), where f is the number of
         times that the term occurs in the row. A term that is given twice counts twice. The idf and the mean length are
-        those of all parts; deleted rows count until a merge drops them.
+        those of the counted rows of all parts.
         """
         self.trim_terms()
         weights, unit = self._weights(terms)
@@ -148,8 +156,18 @@ class BM25:
 
         A term that no row has counts as rarer than any that a row has.
         """
-        rarest = log(1 + (self.rows + 0.5) / 0.5)
+        rarest = log(1 + (self.counted_rows + 0.5) / 0.5)
         return sum(self._idf(term) or rarest for term in terms)
+
+    def document_frequency(self, term: str) -> int:
+        """Return the number of counted rows that contain the index's term."""
+        total = 0
+        for number, part in enumerate(self.parts):
+            start, end = part.span(term)
+            if self._counted[number] is not None:
+                self.check(number, start, end)
+            total += self._count(number, start, end)
+        return total
 
     def check(self, part: int, start: int, end: int, *, one_list: bool = True) -> None:
         """Raise ValueError if a part's postings from `start` to `end` are missing or damaged.
@@ -174,7 +192,11 @@ class BM25:
 
     def _idf(self, term: str) -> float:
         if term in self._defined:
-            return idf(self.rows, sum(len(rows) for rows, _ in self._defined[term]))
+            lists = zip(self._defined[term], self._counted, strict=True)
+            return idf(
+                self.counted_rows,
+                sum(len(rows) if mask is None else int(mask[rows].sum()) for (rows, _), mask in lists),
+            )
         number = self._term_ids[term]  # first: it may replace the array
         return float(self.idf[number])
 
@@ -204,9 +226,15 @@ class BM25:
         for part, (start, end) in enumerate(spans):
             self.check(part, start, end)
             self.gains[number, part] = self._gain(part, start, end)
-        self.idf[number] = weight_of(term) * idf(self.rows, sum(end - start for start, end in spans))
+        frequency = sum(self._count(part, start, end) for part, (start, end) in enumerate(spans))
+        self.idf[number] = weight_of(term) * idf(self.counted_rows, frequency)
         self.spans[number] = np.array(spans, np.int64).reshape(-1, 2)
         return number
+
+    def _count(self, part: int, start: int, end: int) -> int:
+        """Return the number of counted rows among the postings of a list."""
+        mask = self._counted[part]
+        return end - start if mask is None else int(mask[self.parts[part].rows[start:end]].sum())
 
     def _gain(self, part: int, start: int, end: int) -> float:
         """Return the most that a posting of a list gains, 0 to 1, by its blocks' bounds; 1 if there are none."""

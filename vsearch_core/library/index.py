@@ -382,7 +382,7 @@ class Index(Evaluating["Snapshot"]):
     def files(self) -> "Iterator[FileState]":
         """Yield each file that updates have met, sorted by path, with its state and the reason for it.
 
-        The states are indexed, partly (indexed), pending, skipped and failed.
+        The states are indexed, partly (indexed), keywords, pending, skipped and failed.
         """
         from vsearch_core.index.status import read_states
 

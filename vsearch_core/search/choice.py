@@ -1,7 +1,8 @@
 """Choose which of the ranked chunks to show: hide near-duplicates, and prefer chunks that differ.
 
 Two chunks are near-duplicates if the resemblance of their texts (see `shingles`) and the cosine of their vectors are
-both at least SIMILARITY. A place is a position in the ranking, from 0.
+both at least SIMILARITY. If one of them has no vector, which is then all zeros, the texts alone decide. A place is a
+position in the ranking, from 0.
 """
 
 from collections.abc import Callable, Mapping
@@ -71,14 +72,17 @@ def collapsed(vectors: Vectors, shingles_of: Callable[[Places], list[Shingles]],
     """
     alike: dict[int, list[int]] = {}
     known: dict[int, Shingles] = {}
+    has_vector: NDArray[np.bool_] = np.asarray(vectors.any(axis=1))
     for start in range(0, len(vectors), block_size):
         block = vectors[start : start + block_size]
         # Only shown chunks are compared with the block: thousands of copies of one chunk cost one comparison each.
         shown = np.array([*alike], np.int64)
         cosines = np.concatenate([block @ vectors[shown].T, np.tril(block @ block.T, -1)], axis=1)
-        similar = cosines >= SIMILARITY
-        similar[max(0, COMPARED_TEXTS - start) :] &= cosines[max(0, COMPARED_TEXTS - start) :] >= EQUAL
         others = np.concatenate([shown, np.arange(start, start + len(block))])
+        places = np.arange(start, start + len(block))[:, None]
+        similar = cosines >= SIMILARITY
+        similar |= ~(has_vector[places] & has_vector[others]) & (others < places)
+        similar[max(0, COMPARED_TEXTS - start) :] &= cosines[max(0, COMPARED_TEXTS - start) :] >= EQUAL
         read = similar[: max(0, COMPARED_TEXTS - start)]
         involved = np.concatenate([others[read.any(axis=0)], start + np.flatnonzero(read.any(axis=1))])
         unknown = np.array(sorted({*involved.tolist()} - known.keys()), np.int64)

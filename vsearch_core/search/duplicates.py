@@ -122,7 +122,7 @@ class ComparableChunks:
     """The chunks to compare.
 
     `count` is their number. `texts()` yields all texts in order, `text(place)` returns one of them, and
-    `vectors(places)` returns unit vectors (n, d).
+    `vectors(places)` returns unit vectors (n, d), zeros for a chunk that has none.
     """
 
     count: int
@@ -262,7 +262,9 @@ class _Comparison:
                 label = self._components.label
                 if (label[block] == label[block[0]]).all() and (label[other] == label[block[0]]).all():
                     continue
-                near = self._vectors(block) @ self._vectors(other).T >= self._threshold - _VECTOR_SLACK
+                ours, theirs = self._vectors(block), self._vectors(other)
+                near = ours @ theirs.T >= self._threshold - _VECTOR_SLACK
+                near |= ~np.logical_and.outer(ours.any(axis=1), theirs.any(axis=1))  # without one, the texts decide
                 pairs = np.argwhere(near & (block[:, None] < other))
                 for start in range(0, len(pairs), size):
                     some = pairs[start : start + size]

@@ -45,7 +45,8 @@ class Candidates:
     query's terms, for display. `windows` (n, 2) is the first character of each chunk's best late window in the chunk's
     text, and the one after its last; -1 for a chunk without windows, and None if no windows were compared. `evidence`
     is what confidences are computed from. `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is
-    the weight of the query's rare words that each chunk has (`search.rarity`), or None if there are none.
+    the weight of the query's rare words that each chunk has (`search.rarity`), or None if there are none. `coverage` is
+    the share of the live chunks, from 0 to 1, whose vectors can be compared with the query's.
     """
 
     ids: Ids
@@ -61,6 +62,7 @@ class Candidates:
     rare: NDArray[np.float32] | None = None
     nprobe: int | None = None
     list_kinds: tuple[str, ...] = ()
+    coverage: float = 1.0
 
     @property
     def exact(self) -> bool:
@@ -101,9 +103,9 @@ class Searcher(Protocol):
         """Return the fusion for requests that don't specify one: the index's tuned fusion, or the default."""
 
     def prepare(self, request: SearchRequest) -> bool:
-        """Evaluate the request's filters and clauses before `search`. Return False if no chunk can match.
+        """Evaluate the request's filters and clauses before `search`. Return False if no vector can match.
 
-        The caller then needn't embed the query. Raises FilterError.
+        The caller then needn't embed the query: no chunk passes, or none of these has a vector. Raises FilterError.
         """
 
     def search(self, request: SearchRequest, vectors: Mapping[str, Vectors], depth: int) -> Candidates:

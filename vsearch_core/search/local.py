@@ -90,9 +90,10 @@ class LocalSearcher:
         self._searched = int(self._alive.sum())
         segments = snapshot.segments[: snapshot.vector_segments]
         self._vectors = VectorRoute(segments, limits, engine_starting, self._budgets.vectors)
-        self._vector_rows = int(self._row_map.starts[snapshot.vector_segments])  # the rows after them have none
+        self._vector_rows = int(self._row_map.starts[snapshot.vector_segments])  # those after them can't be compared
         self._keywords = KeywordRoute(snapshot.segments, limits, engine_starting, self._budgets.keywords)
-        vocabulary = PostingsVocabulary([segment.postings for segment in snapshot.segments])
+        parts = [segment.postings for segment in snapshot.segments]
+        vocabulary = PostingsVocabulary(parts, self._keywords.collection.document_frequency)
         self._query_terms = QueryTerms(vocabulary, snapshot.languages, snapshot.settings.query_analysis)
         self._filter_masks: dict[Filters, Mask] = {}
         self._latest_plan: tuple[object, _Plan] | None = None
@@ -125,12 +126,17 @@ class LocalSearcher:
     def prepare(self, request: SearchRequest) -> bool:
         """Evaluate filters and clauses, and verify the vectors unless the mode is "keyword".
 
-        Return False if no chunk can match.
+        Return False if no vector can match: no chunk passes, or none of these has a vector.
         """
-        matched = self._plan(request).matched > 0
+        matched = bool(self._plan(request).mask[: self._vector_rows].any())
         if matched and request.mode != "keyword":
             self.verify_vectors()
         return matched
+
+    @property
+    def _coverage(self) -> float:
+        """Return the share of the live chunks that have a vector to compare with a query's; 1 if there are none."""
+        return float(self._alive[: self._vector_rows].sum() / self._searched) if self._searched else 1.0
 
     def verify_vectors(self) -> None:
         """Verify the checksums of all vectors, unless done before (0.3 ms a MB). Raises IndexCorruptError."""
@@ -162,7 +168,8 @@ class LocalSearcher:
                     self._clauses.define_prefix(term)
             chosen[self._keywords.best(plan.keyword_terms, plan.mask, depth)] = True
         if request.parsed.only_excludes and vector is None:
-            chosen[np.flatnonzero(plan.mask)[:depth]] = True
+            matching = np.flatnonzero(plan.mask)
+            chosen[matching[np.argsort(self._chunk_ids[matching], kind="stable")[:depth]]] = True
         rows = np.flatnonzero(chosen)  # np.unique would import numpy.ma, 7 ms
         scores, windows = {}, None
         if vector is not None:
@@ -195,6 +202,7 @@ class LocalSearcher:
             self._weigh_rare_words(plan.rare_words, rows)[order] if len(scores) > 1 and plan.rare_words else None,
             nearest.nprobe,
             nearest.list_kinds,
+            self._coverage,
         )
 
     def _vector_scores(
@@ -202,7 +210,7 @@ class LocalSearcher:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
         """Return the rows' scores by vectors, (n,), and their best windows (n, 2), or None if none were compared.
 
-        Rows whose vectors another embedder made have the score NaN.
+        Rows that have no vector, or one that another embedder made, have the score NaN.
         """
         scores = np.full(len(rows), np.nan, np.float32)
         count = int(np.searchsorted(rows, self._vector_rows))
@@ -217,10 +225,11 @@ class LocalSearcher:
     def _order(self, ids: Ids, file_keys: NDArray[np.int64]) -> Rows | slice:
         """Return the order of candidates, which decides between equal scores.
 
-        An index is made in the order of the paths. The chunks of several indexes are put into the same order.
+        The ids of an index are given out in the order of the paths, unlike its rows, which a run may embed in another
+        order. The chunks of several indexes are put into the same order.
         """
         if len(self._snapshot.catalogs) == 1:
-            return slice(None)
+            return np.argsort(ids, kind="stable")
         with storage_errors(self._snapshot.catalog.index):
             paths = self._snapshot.catalog.paths_of_files(dict.fromkeys(file_keys.tolist()))
         places = [(paths[key], number) for key, number in zip(file_keys.tolist(), ids.tolist(), strict=True)]
@@ -280,7 +289,7 @@ class LocalSearcher:
     def vectors(self, ids: Ids, space: str = TEXT) -> Vectors:
         """Return the chunks' unit vectors, (n, dimension), in the order of the ids. Raises IndexCorruptError.
 
-        A chunk whose vector another embedder made, in another index, has zeros.
+        A chunk that has no vector, or one that another embedder made, in another index, has zeros.
         """
         if space != TEXT:
             raise unsupported(f"vector space {space}")
@@ -344,7 +353,9 @@ class LocalSearcher:
         """Return the idf of the query's terms."""
         if self._latest_weights is None or self._latest_weights[0] != parsed:
             terms = self._terms(parsed)
-            rows, frequencies = self._row_map.rows, self._keywords.document_frequencies(terms)
+            with self._corruption_errors():
+                frequencies = self._keywords.document_frequencies(terms)
+            rows = self._keywords.collection.counted_rows
             weights = (idf(rows, frequency) or 1.0 for frequency in frequencies)  # a prefix has no postings: 1
             pairs = zip(terms, weights, strict=True)
             self._latest_weights = parsed, {term: weight_of(term) * weight for term, weight in pairs}
@@ -387,7 +398,7 @@ class LocalSearcher:
                 parsed.words.split(),
                 lambda word: [term for term in dict.fromkeys(self._query_terms.of_text(word)) if term in searched],
                 lambda term: self._keywords.document_frequencies([term])[0],
-                self._row_map.rows,
+                self._keywords.collection.counted_rows,
             )
 
     def _expanded(self, terms: Sequence[str], feedback: RelevanceFeedback) -> list[str]:

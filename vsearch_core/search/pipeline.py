@@ -51,8 +51,8 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
     """Search for the request's query, and return the hits with details about the search.
 
     `embed` embeds the query's text. It is not called if the mode is "keyword", if only examples count or if no chunk
-    can match; for such requests it may be None. Raises InputError (with the code "unsupported" if the engine lacks a
-    capability), FilterError, ModelError, IndexCorruptError and StorageError.
+    with a vector can match; for such requests it may be None. Raises InputError (with the code "unsupported" if the
+    engine lacks a capability), FilterError, ModelError, IndexCorruptError and StorageError.
     """
     watch = _StopWatch()
     refuse_unsupported(searcher, required_capabilities(request))
@@ -111,6 +111,7 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         answered=None if ranking.confidence is None else bool((ranking.confidence >= ANSWERED).any()),
         skipped=min(request.offset, ranked),
         more=len(ranking.choice.shown) > request.last,
+        coverage=candidates.coverage,
     )
 
 

@@ -132,7 +132,9 @@ class Results:
     another embedder made their vectors. `reranking` tells how many candidates the reranker scored, or is None without
     one. `skipped` is the number of better hits that the request's offset left out. `more` is True if further hits
     follow; it doesn't consider if they would fit into the request's tokens. `not_reread` are changed files of hits that
-    the request wanted fresh, and that could not be read again.
+    the request wanted fresh, and that could not be read again. `coverage` is
+    the share of the chunks, from 0 to 1, whose vectors can be compared with the query's. It is below 1 while an update
+    still embeds chunks: until then, only keywords find the others.
     """
 
     query: str
@@ -158,3 +160,4 @@ class Results:
     skipped: int = 0
     more: bool = False
     not_reread: tuple[NotReread, ...] = ()
+    coverage: float = 1.0

@@ -25,6 +25,7 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
         "answered": results.answered,
         "reranking": None if results.reranking is None else asdict(results.reranking),
         "more": results.more,
+        "coverage": round(results.coverage, DIGITS),
         "hits": [hit_json(hit) for hit in results.hits],
     }
     if results.keyword_only:
@@ -62,7 +63,19 @@ def _without_single_index(located: dict[str, Any]) -> dict[str, Any]:
 
 def error_json(query: str, message: str) -> dict[str, Any]:
     """Return a dict for JSON about a query that failed: like results without hits, and with the error's message."""
-    keys = ("mode", "exact", "generation", "searched", "matched", "took_ms", "tokens", "answered", "reranking", "more")
+    keys = (
+        "mode",
+        "exact",
+        "generation",
+        "searched",
+        "matched",
+        "took_ms",
+        "tokens",
+        "answered",
+        "reranking",
+        "more",
+        "coverage",
+    )
     unknown = dict.fromkeys(keys)
     return {"schema": SCHEMA, "query": query, **unknown, "hits": [], "error": message}
 

@@ -194,7 +194,7 @@ def _status(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) ->
 
 def _described(found: Any) -> ToolAnswer:
     """Return the status of one index as text and values."""
-    pending = f"; {found.pending_files} files are not indexed yet" if found.pending_files else ""
+    pending = f"; {found.pending_files} files are not completely indexed yet" if found.pending_files else ""
     text = (
         f"{found.files} files in {found.chunks} chunks, last updated {found.last_commit or 'never'}{pending}."
         f" Indexed folders and files: {', '.join(found.sources) or 'none'}."

@@ -1,15 +1,16 @@
 """Access the catalog: the SQLite database that lists an index's files, chunks, segments and settings.
 
-A file is *staged* (`live = 0`) while its chunks are being embedded. It is *live* (`live = 1`) once a segment contains
-all of them; queries see only live files. A commit is one transaction that adds a segment, makes its files live, and
-deletes their former versions.
+A file is *staged* (`live = 0`) until a segment contains all of its chunks. Then it is *live* (`live = 1`); queries see
+only live files. A commit is one transaction that adds a segment, makes its files live, and deletes their former
+versions. The segment may lack vectors: then only keywords find the file, and the vectors of its chunks are staged until
+a later commit moves its rows to a segment with vectors.
 """
 
 import json
 import math
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -413,19 +414,19 @@ class Catalog:
         ).fetchone()
         return live, staged, self.count_unembedded()
 
-    def last_chunk(self) -> int:
-        """Return the highest id of a chunk; later chunks get higher ones. Return 0 if there is none."""
-        (found,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()
-        return int(found)
-
     # Staged vectors
 
     def count_unembedded(self) -> int:
-        """Return the number of staged chunks that have no vector yet."""
+        """Return the number of chunks of staged files that have no vector yet."""
         row = self.connection.execute(
-            "SELECT (SELECT coalesce(sum(chunks), 0) FROM files WHERE NOT live) - (SELECT count(*) FROM staged)"
+            "SELECT (SELECT coalesce(sum(chunks), 0) FROM files WHERE NOT live) - (SELECT count(*) FROM staged"
+            " JOIN chunks ON chunks.id = chunk_id JOIN files ON files.id = file_id WHERE NOT live)"
         ).fetchone()
         return int(row[0])
+
+    def chunks_with_staged_vectors(self) -> list[int]:
+        """Return the ids of the chunks, of staged and of live files, whose vectors are staged, in ascending order."""
+        return [number for (number,) in self.connection.execute("SELECT chunk_id FROM staged ORDER BY chunk_id")]
 
     def unembedded(self, after: int, limit: int) -> list[tuple[int, str]]:
         """Return up to `limit` staged chunks without a vector as (id, text), in ascending order of ids.
@@ -447,10 +448,13 @@ class Catalog:
                 break
         return found
 
-    def find_embedded_copy(self, chunk_id: int) -> tuple[int, bytes | None] | None:
+    def find_embedded_copy(
+        self, chunk_id: int, without_vectors: Container[int] = ()
+    ) -> tuple[int, bytes | None] | None:
         """Find an embedded chunk with the same text as the given one. Return (id, record), or None if there is none.
 
-        The record (`store.records`) is None if it is in a segment and not in the catalog.
+        The record (`store.records`) is None if it is in a segment and not in the catalog. `without_vectors` are the
+        live chunks whose segments have no vectors.
         """
         intact = checksum_ok(self.connection, "chunks", "other")
         rows = self.connection.execute(
@@ -461,7 +465,11 @@ class Catalog:
             (chunk_id,),
         )  # one row at a time: there may be thousands of equal texts, and checksums are slow
         return next(
-            ((other, vector) for other, vector, is_intact, text, own in rows if is_intact and _equal_texts(text, own)),
+            (
+                (other, vector)
+                for other, vector, is_intact, text, own in rows
+                if (vector is not None or other not in without_vectors) and is_intact and _equal_texts(text, own)
+            ),
             None,
         )
 
@@ -475,13 +483,18 @@ class Catalog:
         self.connection.execute("DELETE FROM staged")
 
     def complete_files(self) -> list[int]:
-        """Return the ids of the staged files that can be committed, in ascending order.
-
-        All their chunks have vectors, or they have no chunks.
-        """
+        """Return the ids of the staged files whose chunks all have vectors or that have none, in ascending order."""
         rows = self.connection.execute(
             "SELECT files.id FROM files WHERE NOT live AND chunks ="
             " (SELECT count(*) FROM chunks JOIN staged ON chunk_id = chunks.id WHERE file_id = files.id) ORDER BY id"
+        )
+        return [file_id for (file_id,) in rows]
+
+    def complete_live_files(self) -> list[int]:
+        """Return the ids of the live files all of whose chunks have staged vectors, in ascending order."""
+        rows = self.connection.execute(
+            "SELECT files.id FROM (SELECT file_id, count(*) AS embedded FROM staged JOIN chunks ON chunks.id = chunk_id"
+            " GROUP BY file_id) JOIN files ON files.id = file_id WHERE live AND embedded = chunks ORDER BY files.id"
         )
         return [file_id for (file_id,) in rows]
 
@@ -498,31 +511,22 @@ class Catalog:
 
     def publish_files(self, file_ids: Iterable[int]) -> None:
         """Make staged files live. Their former live versions must be deleted first."""
+        self.connection.executemany("UPDATE files SET live = 1 WHERE id = ?", ((file_id,) for file_id in file_ids))
+
+    def drop_staged_vectors(self, file_ids: Iterable[int]) -> None:
+        """Delete the staged vectors of files, which a segment has now."""
+        statement = "DELETE FROM staged WHERE chunk_id IN (SELECT id FROM chunks WHERE file_id = ?)"
+        self.connection.executemany(statement, ((file_id,) for file_id in file_ids))
+
+    def staged_files(self) -> list[int]:
+        """Return the ids of all staged files, in ascending order."""
+        return [file_id for (file_id,) in self.connection.execute("SELECT id FROM files WHERE NOT live ORDER BY id")]
+
+    def chunks_of_files(self, file_ids: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """Yield (chunk id, file id) for each chunk of the files, file by file, in the order of the file."""
+        query = "SELECT id, file_id FROM chunks WHERE file_id = ? ORDER BY ordinal"
         for file_id in file_ids:
-            self.connection.execute("UPDATE files SET live = 1 WHERE id = ?", (file_id,))
-            self.connection.execute(
-                "DELETE FROM staged WHERE chunk_id IN (SELECT id FROM chunks WHERE file_id = ?)", (file_id,)
-            )
-
-    def unpublish_files(self, file_ids: Iterable[int]) -> list[str]:
-        """Make live files staged, so that they are embedded again. Return their paths, sorted.
-
-        A live file that has a staged version already is deleted instead.
-        """
-        paths = []
-        for file_id in file_ids:
-            (path,) = self.connection.execute("SELECT path FROM files WHERE id = ?", (file_id,)).fetchone()
-            paths.append(path)
-            if self.connection.execute("SELECT 1 FROM files WHERE path = ? AND NOT live", (path,)).fetchone():
-                self.delete_files([file_id])
-            else:
-                self.connection.execute("UPDATE files SET live = 0 WHERE id = ?", (file_id,))
-        return sorted(paths)
-
-    def staged_chunks(self) -> list[int]:
-        """Return the ids of the chunks of all staged files, in ascending order."""
-        query = "SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live ORDER BY chunks.id"
-        return [number for (number,) in self.connection.execute(query)]
+            yield from self.connection.execute(query, (file_id,))
 
     # Segments
 

@@ -48,7 +48,7 @@ _RULES = (
     _Rule("files", "have the wrong number of chunks", f"SELECT id FROM files WHERE {MISCOUNTED_FILE}"),
     _Rule("files", "are neither live nor staged", "SELECT id FROM files WHERE live NOT IN (0, 1)"),
     _Rule("chunks", "belong to no file", f"SELECT id FROM chunks WHERE {ORPHAN_CHUNK}"),
-    _Rule("staged vectors", "belong to no staged chunk", f"SELECT chunk_id FROM staged WHERE {ORPHAN_VECTOR}"),
+    _Rule("staged vectors", "belong to no chunk", f"SELECT chunk_id FROM staged WHERE {ORPHAN_VECTOR}"),
 )
 
 

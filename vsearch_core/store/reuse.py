@@ -1,7 +1,7 @@
 """Find vectors that the index already has, so that a text that was moved or copied is not embedded again."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,17 @@ _WINDOW_ARRAYS = ("windows_stops", "windows_codes")
 _VERIFIED_WHEN_READ = ("vectors", "windows_codes")
 
 
-def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes]:
+def known_vectors(catalog: Catalog, chunk_ids: Iterable[int], without_vectors: Container[int] = ()) -> dict[int, bytes]:
     """Return the records, as bytes by chunk id, of the given chunks whose text is embedded already.
 
     Another chunk, live or staged, has the same text. All vectors of an index come from one embedder and depend only on
-    the text, so equal texts have equal vectors. Raises FileNotFoundError and IndexCorruptError as `open_segment` does.
+    the text, so equal texts have equal vectors. `without_vectors` are the live chunks whose segments have no vectors.
+    Raises FileNotFoundError and IndexCorruptError as `open_segment` does.
     """
     vectors: dict[int, bytes] = {}
     in_segments: dict[int, list[int]] = {}  # from a live chunk to the given chunks with the same text
     for chunk_id in chunk_ids:
-        copy = catalog.find_embedded_copy(chunk_id)
+        copy = catalog.find_embedded_copy(chunk_id, without_vectors)
         if copy is None:
             continue
         copy_id, vector = copy
@@ -34,7 +35,8 @@ def known_vectors(catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes
         else:
             vectors[chunk_id] = vector
     wanted = np.array(list(in_segments), np.int64)
-    for segment in catalog.segments() if in_segments else ():
+    with_vectors = (segment for segment in catalog.segments() if "vectors" in segment.manifest)
+    for segment in with_vectors if in_segments else ():
         arrays = _open(catalog, segment)
         has_windows = all(name in arrays for name in _WINDOW_ARRAYS)
         for row in np.flatnonzero(np.isin(arrays["chunk_ids"], wanted) & segment.alive).tolist():
@@ -52,8 +54,6 @@ def _open(catalog: Catalog, segment: SegmentRecord) -> dict[str, NDArray[Any]]:
     """
     manifest = {name: segment.manifest[name] for name in (*_ARRAYS, *_WINDOW_ARRAYS) if name in segment.manifest}
     arrays = open_segment(catalog.index, segment.name, manifest, _VERIFIED_WHEN_READ)
-    if "vectors" not in arrays:
-        raise catalog.damaged(f"segment {segment.name} has no vectors")
     for name, array in arrays.items():
         if name != "windows_codes" and len(array) != segment.rows:
             raise catalog.damaged(f"{name} of segment {segment.name} are not of {segment.rows} rows")

@@ -1,7 +1,7 @@
-"""Find the state of each file that an update has met: indexed, partly (indexed), pending, skipped or failed."""
+"""Find the state of each file that an update has met: indexed, partly, keywords, pending, skipped or failed."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, get_args
@@ -11,9 +11,11 @@ from vsearch_core.model import LEFT_OUT, READER
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.checksums import checksum_ok
 
-State = Literal["indexed", "partly", "pending", "skipped", "failed"]
+State = Literal["indexed", "partly", "keywords", "pending", "skipped", "failed"]
+NO_VECTORS = "found by keywords alone until it is embedded"  # the reason of a file in the state "keywords"
 NO_TEXT = "holds no text"  # the reason of a file without chunks
-STATES: tuple[State, ...] = get_args(State)
+# Those that a status always counts; "keywords" is rare, and counted if there are some
+STATES: tuple[State, ...] = tuple(state for state in get_args(State) if state != "keywords")
 
 # SQL: the JSON array of the parts that were left out; NULL if there is none, or the metadata is damaged
 _KEY = f"'$.{LEFT_OUT}'"
@@ -24,8 +26,9 @@ _LEFT_OUT = f"iif(json_valid(meta), iif(json_type(meta, {_KEY}) = 'array', json_
 class FileState:
     """The state of a file, and the reason for it or "".
 
-    An "indexed" file is complete in the index. A "partly" indexed file lacks the parts that the reason names. A
-    "pending" file is not embedded yet. A "skipped" file contains nothing to index. A "failed" file could not be read.
+    An "indexed" file is complete in the index. A "partly" indexed file lacks the parts that the reason names. A file in
+    the state "keywords" has no vectors yet, so only keyword search finds it. A "pending" file was read, but is not
+    found yet. A "skipped" file contains nothing to index. A "failed" file could not be read.
     """
 
     path: str
@@ -33,22 +36,25 @@ class FileState:
     reason: str
 
 
-def file_states(catalog: Catalog) -> Iterator[FileState]:
+def file_states(catalog: Catalog, without_vectors: Container[int] = ()) -> Iterator[FileState]:
     """Yield the state of each file that an update has met, sorted by path.
 
+    `without_vectors` are the ids of the live files whose segments have no vectors.
     The last attempt to read a file decides: a file that could not be read is "failed" even if the index still has an
     earlier version of it.
     """
     rows = catalog.connection.execute(
-        "SELECT path, CASE WHEN binary THEN 'skipped' ELSE 'failed' END, reason, 0 AS rank FROM passed_over"
+        "SELECT path, CASE WHEN binary THEN 'skipped' ELSE 'failed' END, reason, 0 AS rank, 0 AS id FROM passed_over"
         f" WHERE {checksum_ok(catalog.connection, 'passed_over')}"
         f" UNION ALL SELECT path, CASE WHEN NOT live THEN 'pending' WHEN {_LEFT_OUT} IS NULL THEN 'indexed'"
         f" ELSE 'partly' END, CASE WHEN live THEN coalesce({_LEFT_OUT}, iif(chunks, '', '{NO_TEXT}')) ELSE '' END,"
-        " 1 + live FROM files ORDER BY path, rank"
+        " 1 + live, id FROM files ORDER BY path, rank"
     )
     for path, versions in groupby(rows, key=lambda row: row[0]):
-        (_, state, reason, _), *others = versions
-        if state == "partly":
+        (_, state, reason, _, file_id), *others = versions
+        if state == "indexed" and file_id in without_vectors:
+            state, reason = "keywords", NO_VECTORS
+        elif state == "partly":
             reason = "; ".join(_reasons(reason))
         elif state == "failed" and others:
             reason = f"{reason}; kept as it was"

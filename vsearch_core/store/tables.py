@@ -63,7 +63,7 @@ STATEMENTS = (
 COUNTED_CHUNKS = "(SELECT count(*) FROM chunks WHERE file_id = files.id)"
 MISCOUNTED_FILE = f"chunks <> {COUNTED_CHUNKS}"
 ORPHAN_CHUNK = "file_id NOT IN (SELECT id FROM files)"
-ORPHAN_VECTOR = "chunk_id NOT IN (SELECT chunks.id FROM chunks JOIN files ON files.id = file_id WHERE NOT live)"
+ORPHAN_VECTOR = "chunk_id NOT IN (SELECT id FROM chunks)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
