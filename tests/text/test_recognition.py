@@ -2,8 +2,10 @@
 
 import io
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from pdfs import make_pdf, with_pictures
 
@@ -53,6 +55,42 @@ def test_columns_are_read_one_after_the_other_below_their_title() -> None:
     found = in_reading_order([rows[5], *rows[:5], title, *rows[6:]])
     assert [each.text for each in found] == ["title", "a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]
     assert as_text(found) == "title\n\na0\na1\na2\na3\n\nb0\nb1\nb2\nb3"
+
+
+def test_a_picture_that_is_hard_to_read_is_read_upside_down_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    image = Image.new("RGB", (100, 50), "white")
+    image.putpixel((0, 0), (0, 0, 0))  # upside down, it is the last pixel
+    seen: list[bool] = []
+
+    def engine(pixels: Any, *, use_cls: bool) -> Any:
+        seen.append(use_cls)
+        is_upright = pixels[-1, -1].sum() == 0
+        corners = np.array([[[10.0, 5.0], [60.0, 5.0], [60.0, 15.0], [10.0, 15.0]]])
+        score = 0.98 if is_upright else 0.7
+        return SimpleNamespace(boxes=corners, txts=["Heron" if is_upright else "uoɹǝH"], scores=[score])
+
+    monkeypatch.setattr(recognition, "_engine", lambda: engine)
+    assert recognition.recognise(image) == [RecognisedLine("Heron", 0.4, 0.7, 0.9, 0.9)]
+    assert seen == [False, False]
+    turned = image.transpose(Image.Transpose.ROTATE_180)
+    assert recognition.recognise(turned) == [RecognisedLine("Heron", 0.1, 0.1, 0.6, 0.3)]
+    assert seen == [False] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", [False, True])
+def test_long_lines_of_a_page_are_read_as_they_stand(turn: bool) -> None:
+    pytest.importorskip("rapidocr")
+    from PIL import Image, ImageDraw, ImageFont
+
+    text = "Between May and September, barges carried grain, timber and coal as far as the bridge."
+    image = Image.new("RGB", (1240, 400), "white")
+    for number in range(8):
+        ImageDraw.Draw(image).text((90, 40 + 40 * number), text, font=ImageFont.load_default(24), fill="black")
+    shown = image.transpose(Image.Transpose.ROTATE_180) if turn else image
+    assert [line.text for line in recognition.recognise(shown)] == [text] * 8
 
 
 def test_words_side_by_side_are_one_line() -> None:
