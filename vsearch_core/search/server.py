@@ -33,7 +33,7 @@ from vsearch_core.search.vectors import score_windows
 from vsearch_core.search.versions import NewerVersions
 from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.store.filters import FileConditions
-from vsearch_core.store.postgres.reading import ChunkVectors
+from vsearch_core.store.postgres.reading import MOST_EF_SEARCH, ChunkVectors
 from vsearch_core.text.globs import PathGlobs
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 FLOOR_CHUNKS = 256  # whose cosines with one another are measured
 EXACT_ROWS = 4096  # up to as many allowed chunks, all their vectors are compared
-SERVER_EF = 1000  # the highest `hnsw.ef_search` of pgvector
 _NEAR_TIES = 32  # more chunks than wanted are scored again, since the server rounds
 _FILTERS_KEPT = 8
 
@@ -164,7 +163,7 @@ class ServerSearcher:
         if not wanted:
             return ChunkVectors(np.empty(0, np.int64), np.empty((0, len(vector)), np.int16)), None
         among = None if allowed is None else allowed.tolist()
-        ef_search = min(max(request.ef_search or config.EF, config.CANDIDATES), SERVER_EF)
+        ef_search = min(max(request.ef_search or config.EF, config.CANDIDATES), MOST_EF_SEARCH)
         deep = depth > config.CANDIDATES and 2 * depth > ef_search  # hardly more candidates than hits miss too many
         if self._snapshot.has_graph and not request.exact and not deep and possible > EXACT_ROWS:
             found = self._catalog.nearest_by_graph(vector, depth + _NEAR_TIES, ef_search, among)

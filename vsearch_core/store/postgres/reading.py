@@ -26,6 +26,7 @@ from vsearch_core.store.postgres.tables import (
     FORMAT_KEY,
     GRAPH,
     NEXT_SEGMENT,
+    PARTITIONS,
     refuse_other_format,
 )
 from vsearch_core.store.raw_rows import Row, mirror_rows
@@ -34,6 +35,7 @@ from vsearch_core.store.tables import LINEAGE, create_tables
 if TYPE_CHECKING:
     from psycopg import Connection
 
+MOST_EF_SEARCH = 1000 * PARTITIONS  # pgvector allows 1,000 in each graph
 _TERMS_AT_ONCE = 5000  # whose postings are read at a time
 _CHUNKS_AT_ONCE = 2048  # that are read whole, with text and vector: 8 MB
 
@@ -428,11 +430,13 @@ class ServerCatalog:
     ) -> ChunkVectors:
         """Return about the `count` chunks nearest to a vector by a search of the graph, which may miss some.
 
-        With a condition, pgvector goes on until it has as many, but not for ever: there may be fewer.
+        Each partition has a graph of its own, which is searched with its share of `ef_search`. With a condition,
+        pgvector goes on until it has as many, but not for ever: there may be fewer.
         """
+        share = str(-(-ef_search // PARTITIONS))
         dimension = len(vector)
         with server_errors(self.address):
-            self.connection.execute("SELECT set_config('hnsw.ef_search', %s, false)", (str(ef_search),), prepare=True)
+            self.connection.execute("SELECT set_config('hnsw.ef_search', %s, false)", (share,), prepare=True)
             self.connection.execute("SET hnsw.iterative_scan = strict_order", prepare=True)
         condition, values = ("", ()) if among is None else ("WHERE id = ANY(%s)", (list(among),))
         distance = f"vector::halfvec({dimension}) <#> %s::halfvec({dimension})"
