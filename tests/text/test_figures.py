@@ -410,6 +410,12 @@ def test_alternative_texts_of_tagged_figures(drawing: str) -> None:
     ]
 
 
+def test_an_alternative_text_that_is_the_name_of_a_file_is_none() -> None:
+    tagged = {**TAGGED, "more": (*TREE[:2], TREE[2].replace(b"A heron", b"heron.png"), TREE[3])}
+    data = pages(TYPED + marked(shows("A", 72, 400, 200, 150)), **tagged)
+    assert found(extract("a.pdf", data), "a.pdf") == [("page 1", "Typed text")]
+
+
 def test_a_tagged_icon_is_no_figure() -> None:
     data = pages(TYPED + marked(shows("I", 72, 400, 200, 150)), **TAGGED)
     assert found(extract("a.pdf", data), "a.pdf") == [("page 1", "Typed text")]

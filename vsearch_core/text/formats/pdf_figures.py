@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vsearch_core.text.extract.figures import distinct_texts
+from vsearch_core.text.extract.office import alternative_text
 from vsearch_core.text.extract.pictures import MAX_PIXELS, is_large_enough
 
 _MAX_OBJECTS = 20_000  # of a page that are looked at
@@ -22,7 +23,7 @@ _MIN_POINTS = 24.0  # of the shorter side of a drawing that is no picture
 _TOUCHING = 1.5  # points between strips of one picture, at most
 _SAME_EDGE = 2.0  # points between the edges of such strips, at most
 _MIN_COVERED = 100  # characters of text on a picture, for it to be a scanned page or a background
-_MIN_SAMPLE = 2000  # characters of a page, of which is found out whether they are on a picture
+_MIN_SAMPLE = 400  # characters of a page, of which is found out whether they are on a picture
 _MAX_GAP = 45.0  # points between a figure and its caption, at most
 _LINE_GAP = 0.9  # heights of a line between the lines of a caption, at most
 _MAX_LINES = 10  # of a caption
@@ -261,7 +262,8 @@ class _Finder:
         if not element:
             return
         if around is None and self._text_of(pdfium.FPDF_StructElement_GetType, element) == "Figure":
-            around = _Tagged(self._text_of(pdfium.FPDF_StructElement_GetAltText, element))
+            text = self._text_of(pdfium.FPDF_StructElement_GetAltText, element)
+            around = _Tagged(alternative_text({"descr": text}))
             self.tagged.append(around)
         if around is not None:
             for at in range(min(max(pdfium.FPDF_StructElement_GetMarkedContentIdCount(element), 0), _MAX_ELEMENTS)):
