@@ -60,6 +60,17 @@ class GivenScores(Searcher):
         raise NotImplementedError
 
 
+class GivenProximity(GivenScores):
+    """All terms stand together in the relevant document, and in no other."""
+
+    looked_at: list[tuple[str, int]]
+
+    def term_shares(self, request: SearchRequest, ids: Ids) -> NDArray[np.float32]:
+        self.looked_at = [*getattr(self, "looked_at", []), *((request.text, number) for number in ids.tolist())]
+        together = [f"query {number}" == request.text for number in ids.tolist()]
+        return np.array([(float(each), 1.0) for each in together], np.float32)
+
+
 def dataset_of(count: int) -> Dataset:
     queries = {str(number): f"query {number}" for number in range(count)}
     return Dataset(None, queries, {key: {f"{key}.md": 1} for key in queries})
@@ -98,6 +109,16 @@ def test_the_fusion_in_force_stays_if_none_is_better() -> None:
     result = tune_fusion(GivenScores(best, best), embed, dataset_of(20), str, Fusion("convex", 0.35, tuned=True))
     assert result.fusion == Fusion("convex", 0.35, tuned=True)
     assert (result.ndcg_10, result.former_ndcg_10, result.p, result.wins) == (1.0, 1.0, 1.0, False)
+
+
+def test_terms_that_stand_together_count_and_are_looked_for_once() -> None:
+    ranks = np.linspace(1, 0.5, DOCUMENTS, dtype=np.float32)
+    route = np.stack([np.where(np.arange(DOCUMENTS) == number, ranks[1], ranks) for number in range(DOCUMENTS)])
+    route[:, 0] = 1  # the relevant document is second
+    searcher = GivenProximity(route, route)
+    result = tune_fusion(searcher, embed, dataset_of(20), str, Fusion())
+    assert result.former_ndcg_10 == 1.0
+    assert len(searcher.looked_at) == len(set(searcher.looked_at)) > 0
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=2, max_size=12), st.data())

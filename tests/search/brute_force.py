@@ -16,6 +16,7 @@ from vsearch_core.lexical.characters import fold_case, normalize_characters
 from vsearch_core.lexical.phrase import fold_text, phrase_pattern, prefix_pattern
 from vsearch_core.lexical.query import PHRASE, PREFIX, Clause, ParsedQuery, plain_query
 from vsearch_core.model import TEXT, KeywordFields
+from vsearch_core.scripts import FIRST_UNSPACED
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion
@@ -115,9 +116,17 @@ class BruteForceSearcher:
         passing = [row.id for row in self.rows if _passes(row.file, filters)]
         return Selection(np.array(passing, np.int64), len(self.rows))
 
+    def term_shares(self, request: SearchRequest, ids: Ids) -> Vectors:
+        weights = self._term_weights(request)
+        shares = [root_shares(self._row(number).stored.chunk.text, weights) for number in ids.tolist()]
+        return np.array(shares, np.float32).reshape(-1, 2)
+
     def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int = 240) -> list[Snippet]:
-        weights = {term: self._idf(term) or 1.0 for term in self._terms(request.parsed)}
+        weights = self._term_weights(request)
         return [best_snippet(text, weights, self.analysis, width) for text in texts]
+
+    def _term_weights(self, request: SearchRequest) -> dict[str, float]:
+        return {term: self._idf(term) or 1.0 for term in self._terms(request.parsed)}
 
     def _row(self, number: int) -> Row:
         (row,) = (row for row in self.rows if row.id == number)
@@ -176,6 +185,43 @@ class BruteForceSearcher:
         count = self._count(row, term)
         norm = 1 - config.BM25_B + config.BM25_B * row.terms.total() / (mean_length or 1)
         return count / (count + config.BM25_K1 * norm) if count else 0.0
+
+
+def root_shares(text: str, weights: Mapping[str, float]) -> tuple[float, float]:
+    """Return the mean over three lengths of the best share of the terms' weights within them, and that of all the text.
+
+    Every window that begins with a root is looked at, and in it every root at every character. A root inside the term
+    of another one is where that is, too.
+    """
+    roots: dict[str, float] = {}
+    terms: dict[str, str] = {}
+    for term, weight in weights.items():
+        is_stem = len(term) > 3 and term[0] < FIRST_UNSPACED and term[-1].isalpha()
+        root = term[:-1] if is_stem or term[-1] == "*" else term
+        if weight > roots.get(root, 0.0):
+            roots[root], terms[root] = weight, term
+    text = text.casefold()
+    places = [
+        (place, found)
+        for root in roots
+        for place in range(len(text))
+        if text[place : place + len(root)] == root and not (_is_letter(root[0]) and _is_letter(text[:place][-1:]))
+        for found in roots
+        if found == root or found in terms[root][1:]
+    ]
+    best = [
+        max(
+            (sum(roots[r] for r in {r for at, r in places if 0 <= at - start < length}) for start, _ in places),
+            default=0,
+        )
+        for length in (40, 80, 160)
+    ]
+    total = sum(roots.values()) or 1
+    return sum(best) / 3 / total, sum(roots[root] for root in {root for _, root in places}) / total
+
+
+def _is_letter(char: str) -> bool:
+    return char.isalnum() and char < FIRST_UNSPACED
 
 
 def _rows_of(snapshot: Snapshot) -> list[Row]:

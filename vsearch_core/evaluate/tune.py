@@ -128,6 +128,7 @@ class _CachingSearcher(Searcher):
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
         self._found: dict[tuple[SearchRequest, int], Candidates] = {}
+        self._shares: dict[SearchRequest, dict[int, list[float]]] = {}
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -149,6 +150,14 @@ class _CachingSearcher(Searcher):
         if key not in self._found:
             self._found[key] = self._searcher.search(request, vectors, depth)
         return self._found[key]
+
+    def term_shares(self, request: SearchRequest, ids: Ids) -> NDArray[np.float32]:
+        known = self._shares.setdefault(replace(request, fusion=None, alpha=None), {})
+        missing = [chunk_id for chunk_id in ids.tolist() if chunk_id not in known]
+        if missing:
+            found = self._searcher.term_shares(request, np.array(missing, np.int64))
+            known.update(zip(missing, found.tolist(), strict=True))
+        return np.array([known[chunk_id] for chunk_id in ids.tolist()], np.float32).reshape(-1, 2)
 
     def hydrate(self, ids: Ids) -> list[StoredChunk]:
         return self._searcher.hydrate(ids)

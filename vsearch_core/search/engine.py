@@ -135,6 +135,13 @@ class Searcher(Protocol):
         """Return the path of the newest version of a live file; None if there is no newer one, or nothing tells."""
         return None
 
+    def term_shares(self, request: SearchRequest, ids: Ids) -> NDArray[np.float32]:
+        """Return (n, 2), for each chunk the shares of the query's terms in its best windows and in all of its text.
+
+        They are those of `search.proximity`. An engine that doesn't know them returns zeros.
+        """
+        return np.zeros((len(ids), 2), np.float32)
+
     def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int) -> list[Snippet]:
         """Return, for each text, the sentences that match the query's terms best, at most `width` characters."""
 

@@ -23,6 +23,7 @@ from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, EngineBudgets, SearchLimits, most_text_bytes
+from vsearch_core.search.proximity import root_shares, term_roots
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.rarity import RareWord, rare_words
 from vsearch_core.search.request import SearchRequest
@@ -98,6 +99,7 @@ class LocalSearcher:
         self._filter_masks: dict[Filters, Mask] = {}
         self._latest_plan: tuple[object, _Plan] | None = None
         self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None
+        self._latest_chunks: dict[int, StoredChunk] = {}  # whose terms were looked for last: most become hits
         self._latest_rows = _no_rows(), _no_rows()  # of the ids given out last: (ids ascending, rows)
         self._vectors_verified = False
         self._verification = EngineBudget(self._vectors.bytes)
@@ -278,11 +280,13 @@ class LocalSearcher:
 
     def hydrate(self, ids: Ids) -> list[StoredChunk]:
         """Return the chunks with these ids, in order. Raises IndexCorruptError if the catalog lacks one."""
-        catalog = self._snapshot.catalog
+        catalog, known = self._snapshot.catalog, self._latest_chunks
+        missing = [chunk_id for chunk_id in ids.tolist() if chunk_id not in known]
         try:
             with storage_errors(catalog.index):
-                most_bytes = most_text_bytes(len(ids), self._snapshot.settings.chunk_words)
-                return catalog.stored_chunks(ids.tolist(), most_bytes)
+                most_bytes = most_text_bytes(len(missing), self._snapshot.settings.chunk_words)
+                read = dict(zip(missing, catalog.stored_chunks(missing, most_bytes), strict=True))
+            return [known[chunk_id] if chunk_id in known else read[chunk_id] for chunk_id in ids.tolist()]
         except KeyError as error:
             raise self._damaged(f"its catalog lacks chunk {error}") from None
 
@@ -346,19 +350,28 @@ class LocalSearcher:
 
     def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int = WIDTH) -> list[Snippet]:
         """Return the sentences of each text that match the query's terms best. Rare terms count most."""
-        weights = self._term_weights(request.parsed)
+        weights = self._term_weights(request)
         return [best_snippet(text, weights, self._snapshot.settings.query_analysis, width) for text in texts]
 
-    def _term_weights(self, parsed: ParsedQuery) -> Mapping[str, float]:
+    def term_shares(self, request: SearchRequest, ids: Ids) -> NDArray[np.float32]:
+        """Return (n, 2), for each chunk the shares of the query's terms in its best windows and in all of its text."""
+        roots = term_roots(self._term_weights(request))
+        if len(roots) < 2:  # nothing can stand together: both shares would be the same
+            return np.zeros((len(ids), 2), np.float32)
+        chunks = self.hydrate(ids)
+        self._latest_chunks = dict(zip(ids.tolist(), chunks, strict=True))
+        return np.array([root_shares(each.chunk.text, roots) for each in chunks], np.float32).reshape(-1, 2)
+
+    def _term_weights(self, request: SearchRequest) -> Mapping[str, float]:
         """Return the idf of the query's terms."""
-        if self._latest_weights is None or self._latest_weights[0] != parsed:
-            terms = self._terms(parsed)
+        if self._latest_weights is None or self._latest_weights[0] != request.parsed:
+            terms = self._plan(request).terms
             with self._corruption_errors():
                 frequencies = self._keywords.document_frequencies(terms)
             rows = self._keywords.collection.counted_rows
             weights = (idf(rows, frequency) or 1.0 for frequency in frequencies)  # a prefix has no postings: 1
             pairs = zip(terms, weights, strict=True)
-            self._latest_weights = parsed, {term: weight_of(term) * weight for term, weight in pairs}
+            self._latest_weights = request.parsed, {term: weight_of(term) * weight for term, weight in pairs}
         return self._latest_weights[1]
 
     def _terms(self, parsed: ParsedQuery) -> list[str]:

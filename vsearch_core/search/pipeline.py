@@ -17,6 +17,7 @@ from vsearch_core.search.engine import Candidates, Ids, Searcher, refuse_unsuppo
 from vsearch_core.search.fusion import KEYWORD, Fusion, fuse, requested_fusion
 from vsearch_core.search.hits import arranged, hydrated
 from vsearch_core.search.packing import estimate_tokens
+from vsearch_core.search.proximity import NEAREST, add_proximity
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rerank import Rerank, Reranking, passages, scores_within
 from vsearch_core.search.results import Hit, Results
@@ -164,6 +165,8 @@ def _rank(
     while True:
         candidates = searcher.search(request, vectors, depth)
         scores = _combined(candidates, fusion, depth)
+        if fusion is not None and fusion.method == "convex" and request.feedback is None:
+            scores = _with_proximity(searcher, request, candidates, scores, fusion.alpha)
         order = answering = _best_first(scores)
         rerank_scores = None
         if request.rerank is not None and (reranking is None or reranking.used):
@@ -229,6 +232,16 @@ def _best_first(scores: Scores) -> NDArray[np.int64]:
     """Return the places of the finite scores, best first, equal ones by place."""
     order = np.argsort(-scores, kind="stable")
     return order[np.isfinite(scores[order])]
+
+
+def _with_proximity(
+    searcher: Searcher, request: SearchRequest, candidates: Candidates, scores: Scores, alpha: float
+) -> Scores:
+    """Return the scores (n,) of the candidates with the proximity of the query's terms in the first chunks' texts."""
+    first = _best_first(scores)[:NEAREST]
+    if len(candidates.scores) < 2 or len(first) < 2 or alpha in (0, 1):
+        return scores
+    return add_proximity(scores, first, searcher.term_shares(request, candidates.ids[first]), alpha)
 
 
 def _reranked(

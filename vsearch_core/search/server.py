@@ -21,6 +21,7 @@ from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection,
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.limits import DEFAULT_LIMITS, SearchLimits, most_text_bytes
+from vsearch_core.search.proximity import root_shares, term_roots
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.rarity import RareWord, rare_words
 from vsearch_core.search.request import SearchRequest
@@ -293,6 +294,13 @@ class ServerSearcher:
         """Return the sentences of each text that match the query's terms best. Rare terms count most."""
         weights = self._term_weights(request.parsed)
         return [best_snippet(text, weights, self._snapshot.settings.query_analysis, width) for text in texts]
+
+    def term_shares(self, request: SearchRequest, ids: Ids) -> NDArray[np.float32]:
+        """Return (n, 2), for each chunk the shares of the query's terms in its best windows and in all of its text."""
+        roots = term_roots(self._term_weights(request.parsed))
+        if len(roots) < 2:  # nothing can stand together: both shares would be the same
+            return np.zeros((len(ids), 2), np.float32)
+        return np.array([root_shares(each.chunk.text, roots) for each in self.hydrate(ids)], np.float32).reshape(-1, 2)
 
     def _term_weights(self, parsed: ParsedQuery) -> Mapping[str, float]:
         """Return the idf of the query's terms."""
