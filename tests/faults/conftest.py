@@ -1,7 +1,6 @@
 """Fixtures: the installed `vsearch`, documents that take a while to index, and the prepared scenarios."""
 
 import random
-import sqlite3
 import sys
 import tempfile
 import time
@@ -16,6 +15,10 @@ from faults import sqlite_calls
 from faults.runner import Runner, running
 from faults.scenarios import SCENARIOS, Project, prepare
 from process import Vsearch, hit_keys, write_files
+
+from vsearch_core.index.parts import VECTORS
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.tables import CATALOG_FILE
 
 QUERIES = ("pump valve", "bread oven loaf", "error network retry")
 OPTIONS = ("--chunk-words", "20", "--overlap-words", "0")
@@ -37,24 +40,23 @@ class Workload:
     seconds: float
     run_seconds: float
     hits: Hits
+    keyword_hits: Hits
 
 
-def query_all(vsearch: Vsearch, project: Path) -> Hits:
+def query_all(vsearch: Vsearch, project: Path, mode: str = "hybrid") -> Hits:
     """Return the hits of all queries, in one generation."""
-    result = vsearch("query", "-", cwd=project, stdin="\n".join(QUERIES))
+    result = vsearch("query", "--mode", mode, "-", cwd=project, stdin="\n".join(QUERIES))
     assert result.status in {0, 1}, result
     return hit_keys(result.json_lines)
 
 
 def kept_vectors(project: Path) -> int:
     """Return the number of vectors in the index, staged ones included."""
-    path = project / ".vsearch" / "catalog.sqlite"
-    if not path.exists():
+    if not (project / ".vsearch" / CATALOG_FILE).exists():
         return 0
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        (staged,) = connection.execute("SELECT count(*) FROM staged").fetchone()
-        (rows,) = connection.execute("SELECT coalesce(sum(rows), 0) FROM segments").fetchone()
-    return int(staged) + int(rows)
+    with closing(Catalog.open_to_read(project / ".vsearch")) as catalog:
+        rows = sum(each.rows for each in catalog.segments() if VECTORS.is_in(each.manifest))
+        return rows + len(catalog.chunks_with_staged_vectors())
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +74,8 @@ def work(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Workload
     seconds = time.monotonic() - started
     assert result.status == 0, result
     assert result.json["embedded"] == result.json["chunks"] > 1000
-    return Workload(
-        base / "documents", result.json["chunks"], seconds, result.json["seconds"], query_all(vsearch, whole)
-    )
+    hits = query_all(vsearch, whole), query_all(vsearch, whole, "keyword")
+    return Workload(base / "documents", result.json["chunks"], seconds, result.json["seconds"], *hits)
 
 
 @pytest.fixture(scope="session")
