@@ -139,13 +139,18 @@ def legible_share(tokenizer: "Tokenizer", text: str) -> float:
     total = legible = 0
     for _, word in groupby(pieces, key=lambda piece: piece[0]):
         _, ids, offsets = zip(*word, strict=True)
-        letters = [char for char in text[offsets[0][0] : offsets[-1][1]] if char.isalnum()]
-        weight = sum(LETTERS_PER_PIECE if east_asian_width(char) == "W" else 1 for char in letters)
-        is_kana = len(letters) == len(ids) and all("\u3040" <= char <= "\u30ff" for char in letters)
-        spelled = len(ids) > 1 and (is_kana or weight < LETTERS_PER_PIECE * len(ids))
+        letters = list(filter(str.isalnum, text[offsets[0][0] : offsets[-1][1]]))
         total += len(letters)
-        legible += 0 if spelled or not unknown.isdisjoint(ids) else len(letters)
+        if unknown.isdisjoint(ids) and not (len(ids) > 1 and _are_spelled(letters, len(ids))):
+            legible += len(letters)
     return legible / total if total else float(not text.strip())
+
+
+def _are_spelled(letters: Sequence[str], pieces: int) -> bool:
+    """Return True if most of a word's pieces are single letters, or all are single kana."""
+    weight = sum(LETTERS_PER_PIECE if east_asian_width(char) == "W" else 1 for char in letters)
+    is_kana = len(letters) == pieces and all("\u3040" <= char <= "\u30ff" for char in letters)
+    return is_kana or weight < LETTERS_PER_PIECE * pieces
 
 
 def text_windows(text: str, limit: float) -> list[tuple[str, float]]:
