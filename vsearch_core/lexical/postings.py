@@ -159,7 +159,7 @@ class Postings:
 
     def _first(self, reached: Callable[[bytes], bool]) -> int:
         """Return the first term's number for which `reached` is true, as for all after it, or the number of terms."""
-        starts, letters = memoryview(self.term_offsets), memoryview(self.terms)  # faster than arrays, item by item
+        starts, letters = self.term_offsets.data, self.terms.data  # faster than the arrays, item by item
         low, high = 0, len(self.offsets) - 1
         while low < high:
             middle = (low + high) // 2
