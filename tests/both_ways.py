@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from process import CommandResult, Vsearch, wait_for
+from vsearch_cli.start import _index_folder
 
 # Without the module that runs commands, only a helper can answer.
 ONLY_WARM = "import sys; sys.modules['vsearch_cli.main'] = None; from vsearch_cli.start import main; main()"
@@ -45,7 +46,8 @@ class Helpers:
     ) -> None:
         """Ask a helper the same as a command, and compare the answers, unless the helper leaves it to the command."""
         environment = {**vsearch.environment, **environment, "XDG_RUNTIME_DIR": str(self._runtime)}
-        index = _index_of(arguments, cwd)
+        found = _index_folder(list(arguments), str(cwd))
+        index = None if found is None else Path(found)
         if index is None or not (index / "catalog.sqlite").is_file():
             return
         self._start(vsearch, index, environment)
@@ -93,18 +95,6 @@ class Helpers:
         """End all helpers."""
         for key in list(self._running):
             self._end(key)
-
-
-def _index_of(arguments: tuple[str, ...], cwd: Path) -> Path | None:
-    """Return the index folder that a helper is looked for in, as `vsearch_cli.start` finds it."""
-    for at, word in enumerate(arguments):
-        name, _, value = word.partition("=")
-        if name == "--index" and (value or at + 1 < len(arguments)):
-            named = cwd / (value or arguments[at + 1])
-            return named / ".vsearch" if (named / ".vsearch").is_dir() else named
-    return next(
-        (each / ".vsearch" for each in (cwd, *cwd.parents) if (each / ".vsearch/catalog.sqlite").exists()), None
-    )
 
 
 HELPERS = pytest.StashKey[Helpers]()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -128,6 +129,18 @@ def assert_well_behaved(result: CommandResult) -> CommandResult:
     assert "internal error" not in result.err, result
     assert not _CONTROL_CHARACTERS.search(result.err), result
     return result
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 def wait_for(process: "subprocess.Popen[bytes]", seconds: float = DEADLINE) -> CommandResult:

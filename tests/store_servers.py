@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from process import free_ports
+
 BUCKET = "vsearch-test"
 KEY, SECRET = "TESTKEY1234567890", "test-secret-1234567890"
 SECONDS = 60.0  # for a server to answer
@@ -24,18 +25,6 @@ def program(name: str) -> Path | None:
     """Return the program that a package has put beside Python, or None."""
     found = Path(sys.executable).with_name(name)
     return found if found.exists() else None
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 class StoreServer:
@@ -121,8 +110,8 @@ def seaweed() -> Iterator[StoreServer]:
         keys = [{"accessKey": KEY, "secretKey": SECRET}]
         users = {"identities": [{"name": "tester", "credentials": keys, "actions": actions}]}
         (folder / "s3.json").write_text(json.dumps(users))
-        master, volume, filer, port = free_ports(4)
-        grpc = dict(zip(("master", "volume", "filer", "s3"), free_ports(4), strict=True))
+        master, volume, filer, port, *others = free_ports(8)
+        grpc = dict(zip(("master", "volume", "filer", "s3"), others, strict=True))
         command = [
             *(str(weed), "-logtostderr", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}"),
             *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={port}"),

@@ -264,6 +264,15 @@ def weight_of(term: str) -> float:
     return WEAK_WEIGHT if is_weak(term) else 1.0
 
 
+def query_weights(terms: Sequence[str], frequencies: Sequence[int], rows: int) -> dict[str, float]:
+    """Return the weight of each of a query's terms: its idf, times `weight_of`. A prefix has no postings: its idf is 1.
+
+    `frequencies` are the numbers of the `rows` that contain each term.
+    """
+    pairs = zip(terms, frequencies, strict=True)
+    return {term: weight_of(term) * (idf(rows, frequency) or 1.0) for term, frequency in pairs}
+
+
 def contributions(counts: NDArray[np.uint8], saturations: Floats, weight: np.float32) -> NDArray[np.int32]:
     """Return the amounts, in units, that postings add to the scores of their rows.
 

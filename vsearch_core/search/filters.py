@@ -4,9 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from vsearch_core.errors import FilterError
-from vsearch_core.text.globs import is_malformed, is_utf8, without_braces
+from vsearch_core.text.globs import PathGlobs, is_malformed, is_utf8, without_braces
+
+if TYPE_CHECKING:
+    from vsearch_core.store.filters import FileConditions
 
 MAX_GLOB = 1_000  # bytes
 
@@ -29,6 +33,13 @@ class Filters:
     def __bool__(self) -> bool:
         """Return True if there is a condition."""
         return self != Filters()
+
+    def conditions(self, seconds: float) -> "FileConditions":
+        """Return them as the store evaluates them; `where` may run for `seconds`."""
+        from vsearch_core.store.filters import FileConditions  # the command line parses filters without SQLite
+
+        select_path = PathGlobs(self.path).select if self.path else None
+        return FileConditions(self.where, select_path, self.ext, self.since, self.until, seconds)
 
 
 def parse_globs(globs: str | Sequence[str] | None) -> tuple[str, ...]:

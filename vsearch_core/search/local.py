@@ -13,7 +13,7 @@ from vsearch_core.ann.flat import top_k
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SearchedSnapshot
-from vsearch_core.lexical.bm25 import idf, weight_of
+from vsearch_core.lexical.bm25 import idf, query_weights
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.lexical.vocabulary import PostingsVocabulary
 from vsearch_core.model import TEXT
@@ -23,7 +23,7 @@ from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, EngineBudgets, SearchLimits, most_text_bytes
-from vsearch_core.search.proximity import root_shares, term_roots
+from vsearch_core.search.proximity import shares_of_texts
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.rarity import RareWord, rare_words
 from vsearch_core.search.request import SearchRequest
@@ -34,10 +34,8 @@ from vsearch_core.search.vector_scale import load_measured_scale
 from vsearch_core.search.vectors import NearestChunks, VectorRoute, VectorSearchOptions, do_nothing
 from vsearch_core.search.versions import NewerVersions
 from vsearch_core.store.catalog import StoredChunk
-from vsearch_core.store.filters import FileConditions
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import BLOCK_BYTES
-from vsearch_core.text.globs import PathGlobs
 
 if TYPE_CHECKING:
     from vsearch_core.search.clauses import Clauses
@@ -355,12 +353,13 @@ class LocalSearcher:
 
     def term_shares(self, request: SearchRequest, ids: Ids) -> NDArray[np.float32]:
         """Return (n, 2), for each chunk the shares of the query's terms in its best windows and in all of its text."""
-        roots = term_roots(self._term_weights(request))
-        if len(roots) < 2:  # nothing can stand together: both shares would be the same
-            return np.zeros((len(ids), 2), np.float32)
-        chunks = self.hydrate(ids)
-        self._latest_chunks = dict(zip(ids.tolist(), chunks, strict=True))
-        return np.array([root_shares(each.chunk.text, roots) for each in chunks], np.float32).reshape(-1, 2)
+
+        def texts() -> list[str]:
+            chunks = self.hydrate(ids)
+            self._latest_chunks = dict(zip(ids.tolist(), chunks, strict=True))
+            return [each.chunk.text for each in chunks]
+
+        return shares_of_texts(self._term_weights(request), len(ids), texts)
 
     def _term_weights(self, request: SearchRequest) -> Mapping[str, float]:
         """Return the idf of the query's terms."""
@@ -369,9 +368,7 @@ class LocalSearcher:
             with self._corruption_errors():
                 frequencies = self._keywords.document_frequencies(terms)
             rows = self._keywords.collection.counted_rows
-            weights = (idf(rows, frequency) or 1.0 for frequency in frequencies)  # a prefix has no postings: 1
-            pairs = zip(terms, weights, strict=True)
-            self._latest_weights = request.parsed, {term: weight_of(term) * weight for term, weight in pairs}
+            self._latest_weights = request.parsed, query_weights(terms, frequencies, rows)
         return self._latest_weights[1]
 
     def _terms(self, parsed: ParsedQuery) -> list[str]:
@@ -427,14 +424,7 @@ class LocalSearcher:
         if filters not in self._filter_masks:
             with storage_errors(self._snapshot.catalog.index):
                 self._snapshot.catalog.refuse_damaged_files(self._searched)
-                conditions = FileConditions(
-                    where=filters.where,
-                    select_path=PathGlobs(filters.path).select if filters.path else None,
-                    extensions=filters.ext,
-                    since=filters.since,
-                    until=filters.until,
-                    seconds=self._limits.filter_seconds,
-                )
+                conditions = filters.conditions(self._limits.filter_seconds)
                 files = self._snapshot.catalog.matching_files(conditions)
             while len(self._filter_masks) >= _FILTERS_KEPT:
                 del self._filter_masks[next(iter(self._filter_masks))]

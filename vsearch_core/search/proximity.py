@@ -4,7 +4,7 @@ BM25 doesn't tell. Many scattered matches are matches by chance. docs/adr/0024-f
 Zhai, "An Exploration of Proximity Measures in Information Retrieval" (SIGIR 2007), compare such measures.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,17 @@ def term_roots(weights: Mapping[str, float]) -> tuple[Root, ...]:
         Root(root, weight, tuple(number for number, part in enumerate(letters) if part in term[1:]))
         for root, (weight, term) in heaviest
     )
+
+
+def shares_of_texts(weights: Mapping[str, float], count: int, read: Callable[[], Sequence[str]]) -> Scores:
+    """Return (count, 2), for each text the shares of a query's terms in its best windows and in all of it.
+
+    `weights` are those of the terms. `read` returns the `count` texts. It is called only if they decide.
+    """
+    roots = term_roots(weights)
+    if len(roots) < 2:  # nothing can stand together: both shares would be the same
+        return np.zeros((count, 2), np.float32)
+    return np.array([root_shares(text, roots) for text in read()], np.float32).reshape(-1, 2)
 
 
 def root_shares(text: str, roots: Sequence[Root]) -> tuple[float, float]:

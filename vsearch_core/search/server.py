@@ -13,7 +13,7 @@ from vsearch_core.ann import flat
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.index.server_snapshot import ServerSnapshot
 from vsearch_core.lexical.analyzer import WEAK
-from vsearch_core.lexical.bm25 import idf, weight_of
+from vsearch_core.lexical.bm25 import idf, query_weights
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import TEXT
 from vsearch_core.search.confidence import Evidence, VectorScale, calibration_for, is_calibrated
@@ -21,7 +21,7 @@ from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection,
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.limits import DEFAULT_LIMITS, SearchLimits, most_text_bytes
-from vsearch_core.search.proximity import root_shares, term_roots
+from vsearch_core.search.proximity import shares_of_texts
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.rarity import RareWord, rare_words
 from vsearch_core.search.request import SearchRequest
@@ -33,9 +33,7 @@ from vsearch_core.search.vector_scale import load_measured_scale
 from vsearch_core.search.vectors import score_windows
 from vsearch_core.search.versions import NewerVersions
 from vsearch_core.store.catalog import StoredChunk
-from vsearch_core.store.filters import FileConditions
 from vsearch_core.store.postgres.reading import MOST_EF_SEARCH, ChunkVectors
-from vsearch_core.text.globs import PathGlobs
 
 if TYPE_CHECKING:
     from vsearch_core.search.server_clauses import ServerClauses
@@ -292,24 +290,21 @@ class ServerSearcher:
 
     def excerpts(self, request: SearchRequest, texts: Sequence[str], width: int = WIDTH) -> list[Snippet]:
         """Return the sentences of each text that match the query's terms best. Rare terms count most."""
-        weights = self._term_weights(request.parsed)
+        weights = self._term_weights(request)
         return [best_snippet(text, weights, self._snapshot.settings.query_analysis, width) for text in texts]
 
     def term_shares(self, request: SearchRequest, ids: Ids) -> NDArray[np.float32]:
         """Return (n, 2), for each chunk the shares of the query's terms in its best windows and in all of its text."""
-        roots = term_roots(self._term_weights(request.parsed))
-        if len(roots) < 2:  # nothing can stand together: both shares would be the same
-            return np.zeros((len(ids), 2), np.float32)
-        return np.array([root_shares(each.chunk.text, roots) for each in self.hydrate(ids)], np.float32).reshape(-1, 2)
+        return shares_of_texts(
+            self._term_weights(request), len(ids), lambda: [each.chunk.text for each in self.hydrate(ids)]
+        )
 
-    def _term_weights(self, parsed: ParsedQuery) -> Mapping[str, float]:
+    def _term_weights(self, request: SearchRequest) -> Mapping[str, float]:
         """Return the idf of the query's terms."""
-        if self._latest_weights is None or self._latest_weights[0] != parsed:
-            terms = self._terms(parsed)
+        if self._latest_weights is None or self._latest_weights[0] != request.parsed:
+            terms = self._plan(request).terms
             frequencies = self._keywords.document_frequencies(terms)
-            weights = (idf(self._snapshot.rows, frequency) or 1.0 for frequency in frequencies)
-            pairs = zip(terms, weights, strict=True)
-            self._latest_weights = parsed, {term: weight_of(term) * weight for term, weight in pairs}
+            self._latest_weights = request.parsed, query_weights(terms, frequencies, self._snapshot.rows)
         return self._latest_weights[1]
 
     def _terms(self, parsed: ParsedQuery) -> list[str]:
@@ -359,16 +354,9 @@ class ServerSearcher:
         """Return the chunks whose files pass the filters, ascending."""
         if filters not in self._filtered:
             self._catalog.refuse_damaged_files(self._searched)
-            conditions = FileConditions(
-                where=filters.where,
-                select_path=PathGlobs(filters.path).select if filters.path else None,
-                extensions=filters.ext,
-                since=filters.since,
-                until=filters.until,
-                seconds=self._limits.filter_seconds,
-            )
             files = self._catalog.files
-            passing = is_among(files.ids, self._catalog.matching_files(conditions))
+            matching = self._catalog.matching_files(filters.conditions(self._limits.filter_seconds))
+            passing = is_among(files.ids, matching)
             while len(self._filtered) >= _FILTERS_KEPT:
                 del self._filtered[next(iter(self._filtered))]
             self._filtered[filters] = files.chunk_ids(passing)
