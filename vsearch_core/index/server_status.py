@@ -12,8 +12,8 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import CheckReport
 from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.server_snapshot import ServerSnapshot
-from vsearch_core.index.sources import CHOSEN, catalog_sources, source_to_json
-from vsearch_core.index.status import Status
+from vsearch_core.index.sources import catalog_sources
+from vsearch_core.index.status import Status, walks_of
 from vsearch_core.store.check import Fault
 from vsearch_core.store.postgres.reading import ServerCatalog
 from vsearch_core.store.postgres.tables import FORMAT
@@ -53,11 +53,7 @@ def read_server_status(snapshot: ServerSnapshot) -> Status:
         size={**catalog.sizes(), "damaged": 0},
         files_by_state={state: states[state] for state in STATES},
         outside=outside_paths(snapshot.root, (source for _, source in sources)),
-        walks={
-            path: {key: value for key, value in sorted(source_to_json(source).items()) if key != CHOSEN}
-            for path, source in sources
-            if source.options is not None
-        },
+        walks=walks_of(sources),
         ann=settings.ann,
     )
 

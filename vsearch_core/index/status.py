@@ -1,7 +1,7 @@
 """Describe an index: its settings, counts and sizes."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -10,8 +10,8 @@ from vsearch_core import config
 from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.parts import GRAPH, IVF, PQ, part_sizes
 from vsearch_core.index.snapshot import Snapshot
-from vsearch_core.index.sources import CHOSEN, catalog_sources, source_to_json
-from vsearch_core.index.unembedded import live_chunks_without_vectors, unembedded_chunks
+from vsearch_core.index.sources import CHOSEN, Source, catalog_sources, source_to_json
+from vsearch_core.index.unembedded import count_without_staged_vector, live_chunks_without_vectors
 from vsearch_core.model import Fingerprint, JsonValue
 from vsearch_core.own_files import folder_bytes
 from vsearch_core.store.states import STATES, FileState, file_states
@@ -78,7 +78,7 @@ def read_status(snapshot: Snapshot) -> Status:
     coded = [record for record in records if PQ.is_in(record.manifest)]
     live, staged, unembedded = catalog.counts()
     chunks_without, files_without = live_chunks_without_vectors(catalog)
-    keyword_files = len({*files_without.tolist()})  # np.unique would import numpy.ma, 7 ms
+    keyword_files = {*files_without.tolist()}
     return Status(
         index=catalog.index,
         format=FORMAT.version,
@@ -92,43 +92,44 @@ def read_status(snapshot: Snapshot) -> Status:
         dead_rows=sum(record.rows - record.live_rows for record in records),
         graph_segments=len(linked),
         graph_rows=sum(record.rows for record in linked),
-        pending_files=staged + keyword_files,
-        pending_chunks=unembedded + len(unembedded_chunks(catalog)[0]),
+        pending_files=staged + len(keyword_files),
+        pending_chunks=unembedded + count_without_staged_vector(catalog, chunks_without),
         re_embedding=bool(unfinished_re_embeddings(catalog.index)),
         fingerprint=settings.fingerprint,
         chunk_words=settings.chunk_words,
         overlap_words=settings.overlap_words,
         language=settings.language,
         size=_sizes(snapshot),
-        files_by_state=_by_state(snapshot),
+        files_by_state=_by_state(snapshot, keyword_files),
         outside=outside_paths(root, (source for _, source in sources)),
-        walks={
-            path: {key: value for key, value in sorted(source_to_json(source).items()) if key != CHOSEN}
-            for path, source in sources
-            if source.options is not None
-        },
+        walks=walks_of(sources),
         ann=settings.ann,
         ivf_segments=len(grouped),
         ivf_rows=sum(record.rows for record in grouped),
         pq_segments=len(coded),
         pq_rows=sum(record.rows for record in coded),
-        keyword_files=keyword_files,
+        keyword_files=len(keyword_files),
         keyword_chunks=len(chunks_without),
     )
+
+
+def walks_of(sources: Iterable[tuple[str, Source]]) -> dict[str, dict[str, JsonValue]]:
+    """Return the options with which each source was walked last, by path. Removed paths have none."""
+    return {
+        path: {key: value for key, value in sorted(source_to_json(source).items()) if key != CHOSEN}
+        for path, source in sources
+        if source.options is not None
+    }
 
 
 def read_states(snapshot: Snapshot) -> Iterator[FileState]:
     """Yield the state of each file, sorted by path. Raises IndexCorruptError if the list of files is damaged."""
     snapshot.catalog.refuse_damaged_files(sum(record.live_rows for record in snapshot.catalog.segments()))
-    return file_states(snapshot.catalog, _keyword_files(snapshot))
+    return file_states(snapshot.catalog, set(live_chunks_without_vectors(snapshot.catalog)[1].tolist()))
 
 
-def _keyword_files(snapshot: Snapshot) -> set[int]:
-    return set(live_chunks_without_vectors(snapshot.catalog)[1].tolist())
-
-
-def _by_state(snapshot: Snapshot) -> dict[str, int]:
-    counts = Counter(file.state for file in file_states(snapshot.catalog, _keyword_files(snapshot)))
+def _by_state(snapshot: Snapshot, keyword_files: set[int]) -> dict[str, int]:
+    counts = Counter(file.state for file in file_states(snapshot.catalog, keyword_files))
     return {state: counts[state] for state in (*STATES, *(counts.keys() - {*STATES}))}
 
 

@@ -60,6 +60,11 @@ def count_unembedded(catalog: Catalog) -> int:
     return catalog.count_unembedded() + len(unembedded_chunks(catalog)[0])
 
 
+def count_without_staged_vector(catalog: Catalog, chunk_ids: Ids) -> int:
+    """Return how many of these chunks, which are in segments without vectors, have no staged vector."""
+    return int(_have_no_staged_vector(catalog, chunk_ids).sum()) if len(chunk_ids) else 0
+
+
 def embedding_order(catalog: Catalog, chunk_ids: Ids, file_ids: Ids) -> Ids:
     """Return the ids of live chunks in the order in which they are most useful.
 
