@@ -23,6 +23,7 @@ from vsearch_core import (
     open_server_index,
 )
 from vsearch_core.index.server_writing import open_server_writer
+from vsearch_core.library import server_index
 from vsearch_core.store.postgres.address import parse_server_address
 from vsearch_core.store.postgres.connection import connect
 
@@ -154,6 +155,27 @@ def test_a_reader_keeps_its_generation_while_the_next_is_written(notes: Notes, i
         assert reader.refresh()
         assert paths(reader, "kingfisher") == ["notes/new.txt"]
         assert not reader.refresh()
+
+
+def test_a_refresh_ends_old_transactions(notes: Notes, index: ServerIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_transactions() -> int:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE %s"
+        with connect(parse_server_address(notes.address), writing=False) as connection:
+            ((number,),) = connection.execute(query, (f"%{parse_server_address(notes.address).schema}%",)).fetchall()
+            return int(number)
+
+    monkeypatch.setattr(server_index, "LONGEST_OPEN", 0.2)
+    with notes.open() as reader:
+        assert paths(reader, "bread")
+        assert not reader.refresh()
+        assert open_transactions() == 1
+        time.sleep(0.25)
+        assert not reader.refresh()
+        deadline = time.monotonic() + 10
+        while open_transactions():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert paths(reader, "bread")
 
 
 def test_there_is_one_writer(notes: Notes, index: ServerIndex) -> None:

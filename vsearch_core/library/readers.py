@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cache
+from math import inf
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vsearch_core.errors import InputError
@@ -32,6 +34,7 @@ class IndexReader(Generic[S]):
     ) -> None:
         """Enter the context that opens a snapshot, and make a searcher over it."""
         self.epoch = epoch
+        self.opened = monotonic()
         self._stack = ExitStack()
         self.snapshot: S = self._stack.enter_context(opened)
         self.searcher = make_searcher(self.snapshot)
@@ -55,18 +58,21 @@ class ReaderPool(Generic[S]):
         make_searcher: "Callable[[S], IndexSearcher]",
         read_state: Callable[[], State],
         is_usable: Callable[[S], bool] = lambda _: True,
+        longest_open: float = inf,
     ) -> None:
         """Create an empty pool.
 
         Errors name the `label`. `open_snapshot` opens a snapshot and `make_searcher` a searcher over it when a reader
         is needed. `read_state` returns the newest state of the indexes. A reader is closed instead of used again if
-        `is_usable` is false for its snapshot.
+        `is_usable` is false for its snapshot. `refresh` closes idle readers that were opened more than `longest_open`
+        seconds ago.
         """
         self._label = label
         self._open_snapshot = open_snapshot
         self._make_searcher = make_searcher
         self._read_state = read_state
         self._is_usable = is_usable
+        self._longest_open = longest_open
         self._lock = Lock()
         self._epoch = 0
         self._state: State | None = None  # of the catalogs, as the epoch's readers see it, once one is open
@@ -131,6 +137,11 @@ class ReaderPool(Generic[S]):
         state = self._read_state()
         with self._lock:
             changed = self._state not in {None, state}
+            oldest = monotonic() - self._longest_open
+            old = [reader for reader in self._idle if reader.opened < oldest]
+            self._idle = [reader for reader in self._idle if reader.opened >= oldest]
+        for reader in old:
+            reader.close()
         if changed:
             self.renew(state)
         return changed

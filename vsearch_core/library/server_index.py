@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from vsearch_core.store.postgres.address import ServerAddress
     from vsearch_core.store.states import FileState
 
+LONGEST_OPEN = 60.0  # seconds of an idle transaction: while one is open, the server can't clean up any of its tables
+
 
 class ServerIndex(Evaluating["ServerSnapshot"]):
     """An index on a PostgreSQL server. `open_server_index` returns it; use it in a `with` statement, or call `close`.
@@ -62,6 +64,7 @@ class ServerIndex(Evaluating["ServerSnapshot"]):
                 self._make_searcher,
                 self._read_state,
                 lambda snapshot: snapshot.catalog.is_connected,
+                LONGEST_OPEN,
             ),
             read_examples=read_examples,
         )
