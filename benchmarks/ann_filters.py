@@ -24,7 +24,7 @@ from vsearch_core.ann import flat, ivf, pq
 from vsearch_core.ann.build import build
 from vsearch_core.ann.hnsw import GraphSearcher
 
-SHARES = (1.0, 0.5, 0.1, 0.01, 0.001, 0.0001)
+SHARES = (1.0, 0.95, 0.9, 0.5, 0.1, 0.01, 0.001, 0.0001)
 CLUSTER = 10_000
 Mask = NDArray[np.bool_]
 Case = tuple[Floats, Mask]  # a query (1, d) and the allowed rows

@@ -77,6 +77,15 @@ def test_recall(data: Data, built: pq.PqLists, nprobe: int, least: float) -> Non
     assert recall(found, oracle(vectors, queries, 10)) >= least
 
 
+def test_rows_whose_codes_say_too_little_of_them_are_compared_too() -> None:
+    """Estimates of the rows nearest to a query are too low by several standard errors of other rows."""
+    random = np.random.default_rng(0)
+    base, queries = unit(random.standard_normal((6000, 64))), unit(random.standard_normal((200, 64)))
+    vectors = flat.to_fixed(base)
+    found = search(pq.build(vectors, 32), vectors, queries, 10, nprobe=500)
+    assert recall(found, oracle(vectors, queries, 10)) >= 0.999
+
+
 def test_more_bytes_leave_less_error(data: Data, built: pq.PqLists) -> None:
     vectors = data[0].astype(np.float64)
     lengths = np.square(vectors - vectors.mean(axis=0)).sum()

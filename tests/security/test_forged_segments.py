@@ -14,6 +14,8 @@ from support import WordEmbedder, make_index
 
 import vsearch_core
 from vsearch_core.errors import IndexCorruptError, VsearchError
+from vsearch_core.index.limits import IndexLimits
+from vsearch_core.index.settings import IndexOptions
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.segment import manifest_to_json, open_segment, write_segment
 
@@ -54,6 +56,51 @@ FORGERIES: dict[str, Callable[[Arrays], object]] = {
         windows_stops=np.arange(len(arrays["chunk_ids"])), windows_codes=np.zeros((9, 0), np.uint8)
     ),
 }
+
+
+# Of a segment with 60 rows of 24 dimensions and codes of 8 bytes, searched by kernels that check no bounds
+CODE_FORGERIES: dict[str, Callable[[Arrays], object]] = {
+    "no rotation": lambda arrays: arrays.pop("pq_rotation"),
+    "no codes": lambda arrays: arrays.pop("pq_codes_8"),
+    "a missing block of codes": _replace("pq_codes_8", lambda array: array[:0]),
+    "more bytes than dimensions": lambda arrays: arrays.update(pq_codes_32=arrays.pop("pq_codes_8").repeat(4, 1)),
+    "codes of another width": _replace("pq_codes_8", lambda array: array[:, :-64]),
+    "codes of one axis": _replace("pq_codes_8", lambda array: array.ravel()),
+    "codes of numbers": _replace("pq_codes_8", lambda array: array.view("<u2")),
+    "centroids of another dimension": _replace("pq_centroids", lambda array: array[:, :3]),
+    "too few centroids": _replace("pq_centroids", lambda array: array[:1]),
+    "more lists than rows": _replace("pq_centroids", lambda array: array.repeat(20, 0)),
+    "lists beyond the rows": _replace("pq_stops", lambda array: array * 1000),
+    "lists backwards": _replace("pq_stops", lambda array: array[::-1]),
+    "one row in all lists": _replace("pq_order", lambda array: array * 0),
+    "rows out of range": _replace("pq_order", lambda array: array + 60),
+    "too few sub-vectors": _replace("pq_books", lambda array: array[:-1]),
+    "five centroids a sub-vector": _replace("pq_books", lambda array: array[:, :5]),
+    "endless centroids": _replace("pq_books", lambda array: np.full_like(array, np.inf)),
+    "too few directions": _replace("pq_rotation", lambda array: array[:-1]),
+    "long directions": _replace("pq_rotation", lambda array: array * 0 + 32_767),
+    "no error": _replace("pq_error", lambda array: array[:0]),
+    "an error that is no number": _replace("pq_error", lambda array: np.full_like(array, np.nan)),
+}
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    files = {f"{number}.txt": f"heron weir {number}" for number in range(60)}
+    project = write_files(tmp_path_factory.mktemp("coded") / "project", files)
+    options, limits = IndexOptions(ann="pq8"), IndexLimits(graph_rows=50)
+    make_index(project, WordEmbedder(dimension=24), Path(), options=options, limits=limits)
+    return project
+
+
+@pytest.mark.parametrize("forgery", CODE_FORGERIES)
+def test_forged_codes_are_refused_before_a_search(coded: Path, tmp_path: Path, forgery: str) -> None:
+    project = Path(shutil.copytree(coded, tmp_path / "project"))
+    forge(project / ".vsearch", CODE_FORGERIES[forgery])
+    with vsearch_core.open_index(project, open_embedder=lambda _: WordEmbedder(dimension=24)) as index:
+        with pytest.raises(IndexCorruptError):
+            index.search("heron", mode="vector", nprobe=4)
+        assert index.check(full=True).faults
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vsearch_core.kernels.constants import FIXED_ONE, LAST_KEY, POOL_BLOCK, PQ_BLOCK, PQ_CENTROIDS
-from vsearch_core.kernels.graph import CANDIDATES_PER_SIGMA, MARGIN, count_to_rescore, prefetch_vectors, rescore
+from vsearch_core.kernels.graph import CANDIDATES_PER_SIGMA, count_to_rescore, prefetch_vectors, rescore
 from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.keys import key_row, make_key
 from vsearch_core.kernels.lists import excludes_nearest, rank_lists
@@ -28,6 +28,9 @@ from vsearch_core.kernels.tuples import PqArrays, StoredRows
 
 _LAST_SUM = 65_535  # the largest sum of table elements
 _LARGEST_ELEMENT = 255  # of a table of a byte's 256 values
+# Standard errors by which an estimate is assumed to be off at most. The error is that of any row; estimates of rows
+# near the query are off by more, as centroids are means.
+_MARGIN = 5.0
 _FAST = {"contract", "nnan", "nsz"}  # lets LLVM find a least or largest element by vector instructions
 
 
@@ -253,7 +256,7 @@ def search_codes(
             scan_codes(codes, size, tables, start, stop, offset, order, allowed, pool, sums)
         if count >= enough:
             allowed_counts[query] = count
-            slack = np.int64((MARGIN + kept / CANDIDATES_PER_SIGMA) * pq.error / step)
+            slack = np.int64((_MARGIN + kept / CANDIDATES_PER_SIGMA) * pq.error / step)
             close, _ = count_to_rescore(stored, pool, POOL_BLOCK, kept, scores.shape[1], slack)
             prefetch_vectors(stored, pool, POOL_BLOCK, close)
             counts[query] = rescore(queries, query, stored, pool, POOL_BLOCK, close, scores[query], rows[query])
