@@ -122,10 +122,12 @@ def test_a_killed_push_is_no_snapshot(with_store: Vsearch, root: Path, new_url: 
     assert [each["number"] for each in found] == list(range(1, len(found) + 1))
 
 
+@pytest.mark.parametrize(("swaps", "least"), [(3, 30), pytest.param(20, 1000, marks=pytest.mark.slow)])
 def test_a_node_follows_the_store_under_load(
-    with_store: Vsearch, root: Path, tmp_path: Path, new_url: Callable[[], str]
+    with_store: Vsearch, root: Path, tmp_path: Path, new_url: Callable[[], str], swaps: int, least: int
 ) -> None:
     url = new_url()
+    queries = count()
     assert with_store("push", url, cwd=root).status == 0
     rounds: set[frozenset[str]] = set()
     ended = Event()
@@ -135,13 +137,14 @@ def test_a_node_follows_the_store_under_load(
             while not ended.is_set():
                 hits = node.post("/v1/search", query="heron", k=9, collapse=False).json["hits"]
                 assert len(hits) == 5
+                next(queries)
                 rounds.add(frozenset(hit["text"].partition(" stands")[0] for hit in hits))
 
         clients = [Thread(target=ask) for _ in range(3)]
         for client in clients:
             client.start()
         try:
-            for number in range(1, 4):
+            for number in range(1, swaps + 1):
                 write_round(with_store, root, number)
                 assert with_store("push", url, cwd=root).status == 0
                 deadline = time.monotonic() + 60
@@ -151,7 +154,8 @@ def test_a_node_follows_the_store_under_load(
             ended.set()
             for client in clients:
                 client.join()
-    assert rounds == {frozenset({f"The heron of round {number}"}) for number in range(4)}
+    assert rounds == {frozenset({f"The heron of round {number}"}) for number in range(swaps + 1)}
+    assert next(queries) >= least
 
 
 def test_a_store_that_ignores_preconditions_is_refused(vsearch: Vsearch, tmp_path: Path) -> None:
