@@ -56,6 +56,26 @@ class TextBox:
 
 
 @dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """The size to which pictures are brought for an image model.
+
+    A picture becomes `height` × `width` pixels; if `width` is None, its shorter side becomes `height` pixels. From its
+    middle, `crop` (height, width) is then cut out, or nothing if that is None. `resample` is Pillow's number of the
+    resampling filter.
+    """
+
+    height: int
+    width: int | None
+    crop: tuple[int, int] | None
+    resample: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return the height and width of the result; if neither width nor crop is known, those of a square."""
+        return self.crop or (self.height, self.height if self.width is None else self.width)
+
+
+@dataclass(frozen=True, slots=True)
 class PictureSummary:
     """Properties of a picture file that are kept to compare it with others.
 

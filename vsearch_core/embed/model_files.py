@@ -21,6 +21,8 @@ Origin = Literal["folder", "package", "hub"]
 WEIGHTS = "model.safetensors"
 SHIPPED = "onnx/model.onnx"
 NESTED = "0_StaticEmbedding/"  # the folder in which sentence-transformers keeps a static model with other modules
+NESTED_CLIP = "0_CLIPModel/"  # the folder in which sentence-transformers keeps a model of CLIP
+IMAGE_FILES = ("config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", WEIGHTS)
 SETTINGS = (
     "config.json",
     "tokenizer.json",
@@ -146,6 +148,22 @@ def find_static_model(reference: ModelReference) -> ModelFiles:
         refuse_special_files(reference.folder)
     folder = reference.folder or download(reference.name, ["config.json", "tokenizer.json", WEIGHTS, f"{NESTED}*"])
     for file in (WEIGHTS, NESTED + WEIGHTS):
+        if (folder / file).is_file():
+            return ModelFiles(reference.name, folder, "folder" if reference.folder else "hub", file)
+    raise _no_weights_error(str(folder))
+
+
+def find_image_model(reference: ModelReference) -> ModelFiles:
+    """Find or download the files of a model that reads pictures.
+
+    They are those of transformers' CLIP and SigLIP models, or in the folder of one of sentence-transformers. Raises
+    ModelError if there are none.
+    """
+    if reference.folder is not None:
+        refuse_special_files(reference.folder)
+    patterns = [f"{place}{name}" for place in ("", NESTED_CLIP) for name in IMAGE_FILES]
+    folder = reference.folder or download(reference.name, patterns)
+    for file in (WEIGHTS, NESTED_CLIP + WEIGHTS):
         if (folder / file).is_file():
             return ModelFiles(reference.name, folder, "folder" if reference.folder else "hub", file)
     raise _no_weights_error(str(folder))

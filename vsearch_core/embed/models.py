@@ -8,7 +8,7 @@ after that.
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,11 @@ from vsearch_core.own_files import make_own_folders
 
 FORMAT = 3  # raised when the contents of a prepared folder change; another format has another folder
 RENAME_TRIES = 3
+_FINDERS: Mapping[ModelKind, Callable[[ModelReference], ModelFiles]] = {
+    "local": model_files.find_encoder,
+    "static": model_files.find_static_model,
+    "image": model_files.find_image_model,
+}
 ABANDONED = 3600.0  # seconds after which an unfinished folder is deleted: its process was killed
 
 
@@ -32,7 +37,7 @@ class ModelInfo:
 
     Attributes:
         name: The model's name.
-        provider: The provider that runs it: "local" or "static".
+        provider: The provider that runs it: "local" or "static"; "image" if it reads pictures, too.
         location: Its folder; None if it would have to be downloaded.
         source: Where its files come from: "folder", "package" or "hub".
         weights: The sha256 of its weights; None if that isn't known yet.
@@ -41,7 +46,7 @@ class ModelInfo:
         query_prefix: The text that is put before each query.
         document_prefix: The text that is put before each document.
         precisions: The precisions of its graphs; empty before it is prepared.
-        precision: The precision that this machine would use; None for a static model.
+        precision: The precision that this machine would use; None for other models.
         reason: The reason for that precision.
     """
 
@@ -77,7 +82,7 @@ def list_models(cache_dir: Path | None = None) -> tuple[ModelInfo, ...]:
 
 def _info(model: PreparedModel) -> ModelInfo:
     described = model.description
-    precision, reason = (None, "") if described.kind == "static" else model.best_precision()
+    precision, reason = model.best_precision() if described.kind == "local" else (None, "")
     return ModelInfo(
         name=described.name,
         provider=described.kind,
@@ -105,7 +110,7 @@ def open_model(
     Args:
         model: A folder or a name on the Hugging Face hub; None means the default model.
         report: Called with a line of text before slow work.
-        kind: "local" for an encoder, "static" for a static model.
+        kind: "local" for an encoder, "static" for a static model, "image" for one that reads pictures.
         cache_dir: The folder for prepared models; None means the platform's cache folder.
 
     Raises:
@@ -118,8 +123,7 @@ def open_model(
         return prepared
     try:
         with model_errors(f"model {reference.name}", "can't be read", "model-damaged"):
-            find = model_files.find_static_model if kind == "static" else model_files.find_encoder
-            source = find(reference)
+            source = _FINDERS[kind](reference)
     except ModelError as error:
         if isinstance(prepared, Path):  # the cause; that the source is out of reach comes second
             reason = f"is damaged, and the model can't be prepared again ({error})"
@@ -141,7 +145,7 @@ def is_prepared(kind: str, model: str | None, cache_dir: Path | None = None) -> 
         reference = model_files.parse_model(model)
     except ModelError:
         return False
-    kinds: dict[str, ModelKind] = {"local": "local", "static": "static"}
+    kinds: dict[str, ModelKind] = {"local": "local", "static": "static", "image": "image"}
     if kind not in kinds:
         return False
     prepared = load_prepared(_models_dir(cache_dir) / _folder_name(reference, kinds[kind]))
@@ -182,7 +186,7 @@ def _models_dir(cache_dir: Path | None) -> Path:
 
 def _folder_name(reference: ModelReference, kind: ModelKind) -> str:
     """Return a folder name for the model. Two models from different folders get different names."""
-    name = ("static--" if kind == "static" else "") + reference.name.replace("/", "--")
+    name = ("" if kind == "local" else f"{kind}--") + reference.name.replace("/", "--")
     if reference.folder is not None:
         from hashlib import sha256
 

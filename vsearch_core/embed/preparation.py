@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vsearch_core import config
+from vsearch_core.embed.images.prepared import IMAGE_SETTINGS, PICTURES, TEXTS, write_preparation
+from vsearch_core.embed.images.settings import ImageModelConfig, ImagePreparation
+from vsearch_core.embed.images.towers import write_towers
 from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, PACKAGE, SHIPPED, ModelFiles
 from vsearch_core.embed.model_names import known_names
 from vsearch_core.embed.onnx.encoder import write_encoder
@@ -117,9 +120,22 @@ def _write_static_files(source: ModelFiles, folder: Path) -> ModelProperties:
     return ModelProperties(vectors.shape[1], None, "mean", unknown=unknown_token(tokenizer))
 
 
+def _write_image_files(source: ModelFiles, folder: Path) -> ModelProperties:
+    """Write the graphs of a CLIP or SigLIP model, for texts and for pictures, its tokenizer and its settings."""
+    weights = source.folder / source.file
+    model = ImageModelConfig.read(weights.parent)
+    path = weights.with_name(TOKENIZER)
+    preparation = ImagePreparation.read(weights.parent, model, load_tokenizer(path))
+    save_tokenizer(read_tokenizer(path), folder / TOKENIZER)
+    write_preparation(preparation, folder / IMAGE_SETTINGS)
+    dimension = write_towers(weights, model, folder / TEXTS, folder / PICTURES)
+    return ModelProperties(dimension, preparation.max_tokens, model.family)
+
+
 WRITERS: dict[ModelKind, Callable[[ModelFiles, Path], ModelProperties]] = {
     "local": _write_encoder_files,
     "static": _write_static_files,
+    "image": _write_image_files,
 }
 
 

@@ -15,7 +15,7 @@ from vsearch_core.json_text import parse_json
 from vsearch_core.model import Fingerprint
 from vsearch_core.own_files import open_file
 
-ModelKind = Literal["local", "static"]  # the provider that runs it
+ModelKind = Literal["local", "static", "image"]  # the provider that runs it, or "image" for one that reads pictures
 
 DESCRIPTION = "model.json"
 TOKENIZER = "tokenizer.json"
@@ -28,7 +28,7 @@ class ModelDescription:
 
     Attributes:
         name: The model's name.
-        kind: The provider that runs it: "local" or "static".
+        kind: The provider that runs it: "local" or "static"; "image" if it reads pictures, too.
         origin: Where its files came from: "folder", "package" or "hub".
         source: The folder that they came from.
         file: The file of its weights, relative to `source`.

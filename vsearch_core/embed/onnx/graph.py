@@ -1,6 +1,7 @@
 """Builds ONNX graphs from nodes and constants."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +20,18 @@ IR_VERSION = 9
 EMBEDDING = "embedding"  # the name of the first output
 NAMES = "vsearch/"  # before our names, which may be in one graph with those of another exporter
 ALIGNMENT = 4096  # bytes; a page, so that ONNX Runtime can map each tensor of the data file
+
+
+@dataclass(frozen=True, slots=True)
+class GraphInput:
+    """The input of a graph: its name, ONNX's number of its type, and its shape, in which a name is any length."""
+
+    name: str
+    kind: int
+    shape: tuple[int | str, ...]
+
+
+TOKEN_IDS = GraphInput("input_ids", 7, (1, "tokens"))  # int64
 
 
 class GraphBuilder:
@@ -119,12 +132,12 @@ class GraphBuilder:
         """Make the tokens' vectors `name`, (1, tokens, dimension), an output of the graph, after the embedding."""
         self._tokens = name
 
-    def save(self, target: Path, dimension: int) -> None:
+    def save(self, target: Path, dimension: int, source: GraphInput = TOKEN_IDS) -> None:
         """Write the graph to `target`. The last node's output becomes the graph's output, `embedding`."""
         import onnx
         from onnx import helper
 
-        graph = helper.make_graph(self._nodes, "encoder", *self._ends(dimension), self._constants)
+        graph = helper.make_graph(self._nodes, "encoder", *self._ends(dimension, source), self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="vsearch")
         with open_file(target, "xb") as file:
@@ -142,12 +155,14 @@ class GraphBuilder:
             getattr(model.graph, field).extend(values)
         model.graph.initializer.extend(self._constants)
 
-    def _ends(self, dimension: int | str) -> tuple[list["ValueInfoProto"], list["ValueInfoProto"]]:
+    def _ends(
+        self, dimension: int | str, read: GraphInput = TOKEN_IDS
+    ) -> tuple[list["ValueInfoProto"], list["ValueInfoProto"]]:
         """Return the graph's inputs and outputs."""
         from onnx import TensorProto, helper
 
         self._nodes[-1].output[0] = EMBEDDING
-        source = helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "tokens"])
+        source = helper.make_tensor_value_info(read.name, read.kind, read.shape)
         results = [helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, [1, dimension])]
         if self._tokens is not None:
             shape = [1, "tokens", dimension]

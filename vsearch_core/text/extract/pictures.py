@@ -4,9 +4,14 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vsearch_core.errors import BinaryFileError, first_line
+from vsearch_core.model import PixelFormat
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")  # of Pillow's; others run programs or are documents
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -14,6 +19,7 @@ _PIXELS = (b"IDAT", b"fdAT")  # chunks of a PNG
 MAX_PIXELS = 120_000_000  # of a picture to decode
 MIN_SIDE, MIN_PIXELS = 64, 10_000  # of a picture that is more than an icon
 _ENOUGH = 3000  # pixels of each side
+_MOST_OBLONG = 20  # the length over the width of a picture that an image model is shown whole
 _MAX_MESSAGE = 100  # characters of Pillow's
 _TURNED = frozenset({5, 6, 7, 8})  # values of the tag Orientation by which width and height change places
 ORIENTATION = 0x0112
@@ -95,6 +101,34 @@ def small(image: Any, longest: int) -> Any:
     shown = pixels(image, longest).convert("L")
     shown.thumbnail((longest, longest), Image.Resampling.BILINEAR)
     return shown
+
+
+def model_pixels(shown: Any, wanted: PixelFormat) -> "NDArray[np.uint8]":
+    """Return the pixels (height, width, 3) of a picture in RGB, as an image model reads them.
+
+    Of a picture that is more than `_MOST_OBLONG` times as long as wide, the middle counts.
+    """
+    import numpy as np
+
+    short, long = sorted(shown.size)
+    if long > _MOST_OBLONG * short:
+        shown = _middle(shown, *(min(side, _MOST_OBLONG * short) for side in shown.size))
+        short, long = sorted(shown.size)
+    if wanted.width is not None:
+        size = (wanted.width, wanted.height)
+    else:
+        longer = int(wanted.height * long / short)
+        size = (wanted.height, longer) if shown.width <= shown.height else (longer, wanted.height)
+    shown = shown.resize(size, wanted.resample)
+    if wanted.crop is not None:
+        shown = _middle(shown, wanted.crop[1], wanted.crop[0])
+    return np.asarray(shown, np.uint8)
+
+
+def _middle(shown: Any, width: int, height: int) -> Any:
+    """Return the middle of an image; what lies outside of it is black."""
+    left, top = (shown.width - width) // 2, (shown.height - height) // 2
+    return shown.crop((left, top, left + width, top + height))
 
 
 def without_pixels(data: bytes) -> bytes:
