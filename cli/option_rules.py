@@ -71,7 +71,7 @@ _BOTH = when("mode", "hybrid")
 _REMOTE = when("embedder", "gemini", "openai")
 _FILES = when("work", "update")
 
-_FILTERS = dict.fromkeys(("where", "path", "ext", "since", "until"), ALWAYS)
+_FILTERS = dict.fromkeys(("where", "path", "ext", "since", "until", "images"), ALWAYS)
 _SEARCH: Mapping[str, tuple[When, ...]] = {
     **_FILTERS,
     **dict.fromkeys(("k", "offset", "min_score", "group_by", "diversity", "max_tokens", "fresh"), ALWAYS),

@@ -87,6 +87,10 @@ class FilterArguments:
         ),
     ] = None
 
+    images: Annotated[
+        bool | None, typer.Option("--images/--no-images", help="Search only picture files, or no picture files.")
+    ] = None
+
     def filters(self, root: Path) -> "FilterOptions":
         """Return the filters as keyword arguments for the library.
 
@@ -103,6 +107,7 @@ class FilterArguments:
             "ext": self.ext or (),
             "since": self.since,
             "until": self.until,
+            "images": self.images,
         }
 
 

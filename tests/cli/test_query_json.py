@@ -17,7 +17,7 @@ KEYS = [
 HIT_KEYS = [
     *("rank", "score", "path", "chunk", "start_line", "end_line", "start_char", "end_char"),
     *("page", "heading", "text", "scores", "place", "before", "after", "alike", "window", "confidence", "newer"),
-    *("alike_count", "title", "date", "mtime", "meta", "stale", "sections"),
+    *("alike_count", "title", "date", "mtime", "meta", "stale", "sections", "kind"),
 ]
 
 

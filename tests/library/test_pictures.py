@@ -9,6 +9,7 @@ from support import WordEmbedder
 
 import vsearch_core as vsearch
 from vsearch_core.search.results import HitBox
+from vsearch_core.search.results_json import hit_json
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract import recognition
 from vsearch_core.text.extract.options import ExtractOptions
@@ -91,3 +92,26 @@ def test_figures_of_documents_are_places_and_their_words_are_found_when_asked_fo
 
         assert index.update([folder], ocr=True).unchanged == 3
         assert index.update([folder]).unchanged == 3
+
+
+def test_searches_are_limited_to_pictures_or_to_other_files(tmp_path: Path, embedder: WordEmbedder) -> None:
+    folder = tmp_path / "trip"
+    folder.mkdir()
+    (folder / "heron.JPG").write_bytes(drawn(exif=exif({0x010E: "A heron by the river"})))
+    (folder / "notes.md").write_text("A heron by the river", encoding="utf-8")
+    (folder / "LICENSE").write_text("The heron is free", encoding="utf-8")
+    with vsearch.open_index(tmp_path, create=True, open_embedder=lambda _spec: embedder) as index:
+        index.update([folder])
+
+        def found(**options: Any) -> set[str]:
+            return {hit.path for hit in index.search("heron", **options).hits}
+
+        assert found() == {"trip/heron.JPG", "trip/notes.md", "trip/LICENSE"}
+        assert found(images=True) == found(images=True, ext="jpg") == {"trip/heron.JPG"}
+        assert found(images=False) == {"trip/notes.md", "trip/LICENSE"}
+        assert found(images=True, ext="md") == found(images=False, ext="jpg") == set()
+        hits = {hit.path: hit_json(hit) for hit in index.search("heron").hits}
+        assert hits["trip/heron.JPG"]["kind"] == "image"
+        assert hits["trip/heron.JPG"]["image"] == {"width": 40, "height": 20}
+        assert hits["trip/notes.md"]["kind"] == "text"
+        assert "image" not in hits["trip/notes.md"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.rocchio import Example
 
 
-_FILTER_NAMES = frozenset(("where", "path", "ext", "since", "until"))
+_FILTER_NAMES = frozenset(("where", "path", "ext", "since", "until", "images"))
 
 
 class UpdateOptions(TypedDict, total=False):
@@ -66,6 +66,7 @@ class FilterOptions(TypedDict, total=False):
         ext: File extensions: ["md", "py"], or "md,py". A file needs one of them.
         since: The earliest modification time: "2026-01-31", "30d" (30 days ago) or a datetime.
         until: The latest modification time, in the same forms.
+        images: True for picture files only, False for all other files.
     """
 
     where: str | None
@@ -73,6 +74,7 @@ class FilterOptions(TypedDict, total=False):
     ext: str | Sequence[str]
     since: "str | datetime | None"
     until: "str | datetime | None"
+    images: bool | None
 
 
 class SearchOptions(FilterOptions, total=False):
@@ -159,6 +161,7 @@ def parse_filters(options: FilterOptions) -> "Filters":
         parse_extensions(options.get("ext", ())),
         moment("since"),
         moment("until"),
+        options.get("images"),
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vsearch_core.store.filters import FileConditions
 
 MAX_GLOB = 1_000  # bytes
+_NO_EXTENSION = "/"  # which no file has
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Filters:
 
     `where` is an SQLite expression over the file's columns and metadata. `path` are globs as in a .gitignore, relative
     to the index's root (see `text.globs.PathGlobs`). `ext` are extensions without dots. `since` and `until` are the
-    earliest and the latest time of modification.
+    earliest and the latest time of modification. `images` is True for picture files only, and False for all others.
     """
 
     where: str | None = None
@@ -29,6 +30,7 @@ class Filters:
     ext: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    images: bool | None = None
 
     def __bool__(self) -> bool:
         """Return True if there is a condition."""
@@ -37,9 +39,15 @@ class Filters:
     def conditions(self, seconds: float) -> "FileConditions":
         """Return them as the store evaluates them; `where` may run for `seconds`."""
         from vsearch_core.store.filters import FileConditions  # the command line parses filters without SQLite
+        from vsearch_core.text.extract.registry import picture_extensions
 
         select_path = PathGlobs(self.path).select if self.path else None
-        return FileConditions(self.where, select_path, self.ext, self.since, self.until, seconds)
+        pictures = picture_extensions() if self.images is not None else ()
+        extensions = self.ext
+        if self.images:
+            extensions = tuple(ext for ext in self.ext or pictures if ext in pictures) or (_NO_EXTENSION,)
+        others = pictures if self.images is False else ()
+        return FileConditions(self.where, select_path, extensions, self.since, self.until, seconds, others=others)
 
 
 def parse_globs(globs: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -15,11 +15,11 @@ from vsearch_core.search.engine import Candidates, Searcher
 from vsearch_core.search.fusion import KEYWORD, VECTOR
 from vsearch_core.search.packing import pack, widened, with_context
 from vsearch_core.search.request import SearchRequest
-from vsearch_core.search.results import BestWindow, Hit, HitBox, NearDuplicate
+from vsearch_core.search.results import BestWindow, Hit, HitBox, ImageSize, NearDuplicate
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.search.stale import mtime_text
 from vsearch_core.store.catalog import StoredChunk
-from vsearch_core.text.extract.registry import place_of
+from vsearch_core.text.extract.registry import is_picture, place_of
 
 Places = NDArray[np.int64]
 
@@ -93,9 +93,17 @@ def hydrated(
                 date=_date(meta),
                 mtime=mtime_text(stored.mtime_ns // 1_000_000_000),
                 meta=meta,
+                kind="image" if is_picture(stored.path) else "text",
+                image=_image_size(meta) if is_picture(stored.path) else None,
             )
         )
     return tuple(hits)
+
+
+def _image_size(meta: Mapping[str, JsonValue]) -> ImageSize | None:
+    """Return the size of a picture by its metadata, or None if it isn't known."""
+    width, height = meta.get("width"), meta.get("height")
+    return ImageSize(width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
 def _known(score: float) -> float | None:

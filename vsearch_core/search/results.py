@@ -44,6 +44,14 @@ class HitBox:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageSize:
+    """The width and height of a picture in pixels, as it is to be looked at."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class NotReread:
     """A changed file of hits that wasn't read again, and the reason. `index` is as in `Hit`."""
 
@@ -68,7 +76,8 @@ class Hit:
     "2026-03-01T12:00:00" in UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in
     its metadata as ISO text, or None. `box` is the place on the page of the best window, or else of the whole text,
     if it was recognised in a picture. `index` is the folder of the hit's index if several were searched; `path` is as
-    that index stores it. `stale` is "changed" or "gone" if the file is not as it was when it was indexed, else None.
+    that index stores it. `kind` is "image" if the file is a picture, of which `image` is
+    the size, if known. `stale` is "changed" or "gone" if the file is not as it was when it was indexed, else None.
     """
 
     rank: int
@@ -99,6 +108,8 @@ class Hit:
     stale: Literal["changed", "gone"] | None = None
     sections: tuple[Section, ...] = ()
     box: HitBox | None = None
+    kind: Literal["text", "image"] = "text"
+    image: ImageSize | None = None
 
     def as_chunk(self) -> Chunk:
         """Return the text and its position as a chunk."""

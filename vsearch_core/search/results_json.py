@@ -46,6 +46,10 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         del values["box"]
     else:
         values["box"] = asdict(hit.box)
+    if hit.image is None:
+        del values["image"]
+    else:
+        values["image"] = asdict(hit.image)
     values["meta"] = dict(hit.meta)
     values["sections"] = [{"start_char": each.start_char, "heading": each.heading} for each in hit.sections]
     values["score"] = round(hit.score, DIGITS)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 8000  # of the text of one answer, unless the agent asks for more
 
-_FILTERS = ("path", "ext", "since", "until", "where")
+_FILTERS = ("path", "ext", "since", "until", "where", "images")
 _HITS = (*_FILTERS, "k", "offset", "group_by_file", "context", "max_tokens")
 
 _WHY_NOTHING = {

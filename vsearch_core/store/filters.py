@@ -44,7 +44,8 @@ class FileConditions:
 
     `where` is an SQLite expression over COLUMNS and the keys of the files' metadata. It may run for `seconds`.
     `select_path` returns True for the paths to keep. `since` and `until` are inclusive modification times in UTC. None
-    and () mean no condition. `keys` are metadata keys that `where` may name even if no file has them.
+    and () mean no condition. `keys` are metadata keys that `where` may name even if no file has them. Files with one
+    of the extensions `others` don't meet them.
     """
 
     where: str | None
@@ -54,6 +55,7 @@ class FileConditions:
     until: datetime | None
     seconds: float
     keys: Sequence[str] = ()
+    others: Sequence[str] = ()
 
 
 def matching_files(connection: sqlite3.Connection, required: FileConditions) -> NDArray[np.int64]:
@@ -68,7 +70,7 @@ def matching_files(connection: sqlite3.Connection, required: FileConditions) -> 
     if where is not None:
         where = _with_lists(rewritten(where, keys))
         add_functions(connection, unclear.append)
-    conditions, values = _conditions(where, required.extensions, required.since, required.until)
+    conditions, values = _conditions(where, required)
     columns = f"({_file_columns(connection, written, keys)}) AS file_columns"
     if where is not None:
         # The text must be an expression by itself: `1) OR (1`, which is one between parentheses, would undo the others.
@@ -88,19 +90,18 @@ def matching_files(connection: sqlite3.Connection, required: FileConditions) -> 
     return np.sort(np.array(ids, np.int64))
 
 
-def _conditions(
-    where: str | None, extensions: Sequence[str], since: datetime | None, until: datetime | None
-) -> tuple[list[str], list[object]]:
+def _conditions(where: str | None, required: FileConditions) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
     if where is not None:
         if not where.strip():
             raise FilterError("where", "the expression is empty", "empty-expression")
         conditions.append(f"(\n{where}\n)")  # on lines of its own, so that a comment ends with it
-    if extensions:
-        conditions.append(f"lower(ext) IN ({', '.join('?' * len(extensions))})")
-        values += extensions
-    for sign, moment in ((">=", since), ("<=", until)):
+    for operator, extensions in (("IN", required.extensions), ("NOT IN", required.others)):
+        if extensions:
+            conditions.append(f"lower(ext) {operator} ({', '.join('?' * len(extensions))})")
+            values += extensions
+    for sign, moment in ((">=", required.since), ("<=", required.until)):
         if moment is not None:
             conditions.append(f"mtime {sign} ?")
             values.append(moment.strftime("%Y-%m-%dT%H:%M:%S"))

@@ -211,6 +211,16 @@ def extensions_with_pictures() -> list[str]:
     return [suffix[1:] for row in FORMATS if row.figures or row.name == PICTURE for suffix in row.suffixes]
 
 
+def picture_extensions() -> tuple[str, ...]:
+    """Return the extensions of picture files, without the dot."""
+    return tuple(suffix[1:] for suffix in PICTURES)
+
+
+def is_picture(path: str) -> bool:
+    """Return True if the name of a file is that of a picture."""
+    return path.lower().endswith(PICTURES)
+
+
 def is_steady(name: str) -> bool:
     """Return True if a small file with this name can be read without a worker process; see `Format.steady`."""
     row = format_of(name)
