@@ -16,58 +16,18 @@ from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract import figures, recognition
 from vsearch_core.text.extract.linked_pictures import linked_path
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.recognition import RecognisedLine
 from vsearch_core.text.extract.registry import extract, place_of
 from vsearch_core.text.files import FileToRead
 from vsearch_core.text.reading import read
 
 pytest.importorskip("PIL")
 
+from figure_files import DOT, ICON, OTHER, PICTURE, places, with_members
 from packages import docx, epub, pptx, relations, shape
 from pictures import drawn, png
 from samples import pdf, stream
 
 OCR = ExtractOptions(ocr=True)
-PICTURE = drawn("PNG", size=(200, 100))
-OTHER = drawn("JPEG", size=(120, 110))
-ICON = drawn("PNG", size=(63, 400))
-DOT = drawn("PNG", size=(16, 16))
-
-
-def added(data: bytes, members: Mapping[str, str | bytes]) -> bytes:
-    """Return a package with further or other members."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
-        for name in old.namelist():
-            if name not in members:
-                new.writestr(name, old.read(name))
-        for name, content in members.items():
-            new.writestr(name, content)
-    return out.getvalue()
-
-
-def found(document: Document, name: str) -> list[tuple[str | None, str]]:
-    """Return the place and the text of each chunk."""
-    chunks = split(document, ChunkOptions())
-    lines = [(chunk.start_line, chunk.end_line) for chunk in chunks]
-    return [
-        (place_of(name, chunk.page, chunk.heading, at), " ".join(chunk.text.split()))
-        for chunk, at in zip(chunks, lines, strict=True)
-    ]
-
-
-@pytest.fixture
-def words(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Let every picture have the word EXIT, and collect the sizes of the pictures that are looked at."""
-    sizes: list[tuple[int, int]] = []
-
-    def recognise(image: Any) -> list[RecognisedLine]:
-        sizes.append(image.size)
-        return [RecognisedLine("EXIT", 0.25, 0.5, 0.5, 0.6)]
-
-    monkeypatch.setattr(recognition, "recognise", recognise)
-    monkeypatch.setattr(recognition, "is_installed", lambda: True)
-    return sizes
 
 
 # Word
@@ -91,7 +51,7 @@ def word(body: str, media: Mapping[str, bytes]) -> bytes:
     related = {"s": ("styles", "styles.xml"), **{name: ("image", f"media/{name}") for name in media}}
     members: dict[str, str | bytes] = {"word/_rels/document.xml.rels": relations(related)}
     members |= {f"word/media/{name}": data for name, data in media.items()}
-    return added(docx(body, styles), members)
+    return with_members(docx(body, styles), members)
 
 
 def test_figures_of_a_word_document_without_pages_come_last_and_have_their_captions() -> None:
@@ -101,7 +61,7 @@ def test_figures_of_a_word_document_without_pages_come_last_and_have_their_capti
     body += paragraph(text="Table 1: No picture", style="C")
     data = word(body, {"a": PICTURE, "b": OTHER, "i": ICON})
     document = extract("a.docx", data)
-    assert found(document, "a.docx") == [
+    assert places(document, "a.docx") == [
         (None, "Pumps Body. An icon End. Table 1: No picture"),
         ("figure 1", "A pump Figure 1: Seen from the left"),
         ("figure 2", "A valve"),
@@ -115,7 +75,7 @@ def test_figures_of_a_word_document_follow_their_page() -> None:
     body = paragraph(drawing("a", "A pump"), "First.") + paragraph(turn, "Second.") + paragraph(drawing("b", "A valve"))
     body += paragraph(drawing("a", "A pump")) + paragraph(turn + drawing("b", "A gauge"), "Third.")
     document = extract("a.docx", word(body, {"a": PICTURE, "b": OTHER}))
-    assert found(document, "a.docx") == [
+    assert places(document, "a.docx") == [
         ("page 1", "First."),
         ("page 1, figure 1", "A pump"),
         ("page 2", "Second."),
@@ -129,7 +89,7 @@ def test_figures_of_a_word_document_follow_their_page() -> None:
 def test_old_pictures_of_a_word_document_are_figures() -> None:
     old = '<w:pict xmlns:v="v" xmlns:r="r"><v:shape alt="A mill"><v:imagedata r:id="a"/></v:shape></w:pict>'
     old += '<w:pict xmlns:v="v" xmlns:r="r"><v:shape alt="A weir"><v:imagedata r:id="gone"/></v:shape></w:pict>'
-    assert found(extract("a.docx", word(paragraph(old), {"a": PICTURE})), "a.docx") == [
+    assert places(extract("a.docx", word(paragraph(old), {"a": PICTURE})), "a.docx") == [
         (None, "A weir"),
         ("figure 1", "A mill"),
     ]
@@ -138,7 +98,7 @@ def test_old_pictures_of_a_word_document_are_figures() -> None:
 def test_words_in_figures_follow_their_texts_with_their_places(words: list[tuple[int, int]]) -> None:
     body = paragraph(drawing("a", "EXIT of the mill"), "Body.") + paragraph(drawing("b")) + paragraph(drawing("a"))
     document = extract("a.docx", word(body, {"a": PICTURE, "b": OTHER}), OCR)
-    assert found(document, "a.docx") == [
+    assert places(document, "a.docx") == [
         (None, "Body."),
         ("figure 1", "EXIT of the mill EXIT"),
         ("figure 2", "EXIT"),
@@ -173,8 +133,8 @@ def test_figures_of_slides() -> None:
     data = pptx(first, shape("Two"))
     related = relations({"a": ("image", "../media/a.png"), "b": ("image", "../media/b"), "i": ("image", "../media/i")})
     media = {"ppt/media/a.png": PICTURE, "ppt/media/b": OTHER, "ppt/media/i": DOT}
-    document = extract("a.pptx", added(data, {"ppt/slides/_rels/s2.xml.rels": related, **media}))
-    assert found(document, "a.pptx") == [
+    document = extract("a.pptx", with_members(data, {"ppt/slides/_rels/s2.xml.rels": related, **media}))
+    assert places(document, "a.pptx") == [
         ("slide 1", "Mills Text A bell Inline"),
         ("slide 1, figure 1", "A mill"),
         ("slide 1, figure 3", "A weir"),
@@ -192,8 +152,8 @@ def test_figures_of_books_are_found_from_the_folder_of_their_section() -> None:
         "text/b.html": '<p>Two</p><img src="images/a.png" alt="Missing"><img src="../images/c.jpg" alt="A weir">'
         '<img src="../images/c.jpg" alt="A weir"><img src="../../../c.jpg" alt="Outside">',
     }
-    data = added(epub(sections), {"OPS/images/a b.png": PICTURE, "OPS/images/c.jpg": OTHER, "c.jpg": PICTURE})
-    assert found(extract("a.epub", data), "a.epub") == [
+    data = with_members(epub(sections), {"OPS/images/a b.png": PICTURE, "OPS/images/c.jpg": OTHER, "c.jpg": PICTURE})
+    assert places(extract("a.epub", data), "a.epub") == [
         ("section 1", "One"),
         ("section 1, figure 1", "A mill"),
         ("section 2", "Two Missing Outside"),
@@ -219,7 +179,7 @@ def test_figures_of_a_page_have_their_texts_and_lines(tmp_path: Path) -> None:
 <h2>Weirs</h2><table><tr><td>cell</td><td><img src="dot.png" data-src="b.JPG" alt="A weir"></td></tr></table>
 <figure><img src="http://example.org/c.png" alt="Elsewhere"><figcaption>Far away</figcaption></figure>"""
     document = page(tmp_path, body)
-    assert found(document, "page.html") == [
+    assert places(document, "page.html") == [
         (None, "Mills Body A bell text. Weirs cell | Elsewhere Far away"),
         ("figure 1", "A mill By Ann Seen from the weir"),
         ("figure 2", "A weir"),
@@ -231,8 +191,8 @@ def test_figures_of_a_page_have_their_texts_and_lines(tmp_path: Path) -> None:
 def test_a_page_of_pictures_alone_has_a_text(tmp_path: Path, words: list[tuple[int, int]]) -> None:
     (tmp_path / "a.png").write_bytes(PICTURE)
     body = '<nav><a href="x">Menu</a></nav><img src="a.png"><img src="a.png" alt="A mill">'
-    assert found(page(tmp_path, body), "page.html") == [("figure 2", "A mill")]
-    assert found(page(tmp_path, body, ocr=True), "page.html") == [("figure 1", "EXIT"), ("figure 2", "A mill")]
+    assert places(page(tmp_path, body), "page.html") == [("figure 2", "A mill")]
+    assert places(page(tmp_path, body, ocr=True), "page.html") == [("figure 1", "EXIT"), ("figure 2", "A mill")]
 
 
 @pytest.mark.parametrize("quote", ['"', "'", ""])
@@ -242,7 +202,7 @@ def test_embedded_pictures_are_figures(quote: str, tmp_path: Path) -> None:
     broken = f"'data:image/png;base64,{encoded[:200]}\n {encoded[200:]}'"
     body = f"<p>Text<img src={url} alt='A mill'></p>\n<img alt='A weir' src={broken}><p>Last"
     document = page(tmp_path, body)
-    assert found(document, "page.html") == [(None, "Text Last"), ("figure 1", "A mill"), ("figure 2", "A weir")]
+    assert places(document, "page.html") == [(None, "Text Last"), ("figure 1", "A mill"), ("figure 2", "A weir")]
     assert "embedded" not in document.text
     assert [chunk.start_line for chunk in split(document, ChunkOptions())] == [1, 1, 3]  # a tag's line is its last
 
@@ -261,7 +221,7 @@ def test_embedded_pictures_are_figures(quote: str, tmp_path: Path) -> None:
     ],
 )
 def test_embedded_pictures_that_are_none_cost_themselves_only(url: str, tmp_path: Path) -> None:
-    assert found(page(tmp_path, f"<p>Text<img src='{url}' alt='A mill'>"), "page.html") == [(None, "Text A mill")]
+    assert places(page(tmp_path, f"<p>Text<img src='{url}' alt='A mill'>"), "page.html") == [(None, "Text A mill")]
 
 
 SOURCES = [
@@ -287,7 +247,7 @@ def test_a_page_reads_no_file_outside_of_its_folder(source: str, tmp_path: Path,
     os.mkfifo(folder / "pipe.png")
     absolute = source.replace("/secret.png", str(outside)) if source.startswith(("/", "file:///")) else source
     document = page(folder, f"<p>Text<img src='{absolute}' alt='A mill'>", ocr=True)
-    assert (found(document, "page.html"), words) == ([(None, "Text A mill")], [])
+    assert (places(document, "page.html"), words) == ([(None, "Text A mill")], [])
 
 
 @pytest.mark.parametrize(
@@ -404,7 +364,7 @@ def marked(drawing: str) -> str:
     ],
 )
 def test_alternative_texts_of_tagged_figures(drawing: str) -> None:
-    assert found(extract("a.pdf", pages(TYPED + marked(drawing), **TAGGED)), "a.pdf") == [
+    assert places(extract("a.pdf", pages(TYPED + marked(drawing), **TAGGED)), "a.pdf") == [
         ("page 1", "Typed text"),
         ("page 1, figure 1", "A heron"),
     ]
@@ -413,17 +373,17 @@ def test_alternative_texts_of_tagged_figures(drawing: str) -> None:
 def test_an_alternative_text_that_is_the_name_of_a_file_is_none() -> None:
     tagged = {**TAGGED, "more": (*TREE[:2], TREE[2].replace(b"A heron", b"heron.png"), TREE[3])}
     data = pages(TYPED + marked(shows("A", 72, 400, 200, 150)), **tagged)
-    assert found(extract("a.pdf", data), "a.pdf") == [("page 1", "Typed text")]
+    assert places(extract("a.pdf", data), "a.pdf") == [("page 1", "Typed text")]
 
 
 def test_a_tagged_icon_is_no_figure() -> None:
     data = pages(TYPED + marked(shows("I", 72, 400, 200, 150)), **TAGGED)
-    assert found(extract("a.pdf", data), "a.pdf") == [("page 1", "Typed text")]
+    assert places(extract("a.pdf", data), "a.pdf") == [("page 1", "Typed text")]
 
 
 def test_a_page_with_only_a_described_picture_has_a_text() -> None:
     document = extract("a.pdf", pages(marked(shows("A", 72, 400, 200, 150)), **TAGGED))
-    assert found(document, "a.pdf") == [("page 1, figure 1", "A heron")]
+    assert places(document, "a.pdf") == [("page 1, figure 1", "A heron")]
     assert document.left_out == ("only pictures on page 1 (OCR reads them)",)
 
 
@@ -432,7 +392,7 @@ def test_captions_below_pictures_of_a_pdf() -> None:
     first += text(72, 440, "Body text that follows") + shows("I", 500, 700, 10, 10)
     second = shows("A", 72, 500, 200, 150) + shows("B", 340, 500, 200, 150) + text(340, 490, "Abb. 4 Ein Ventil")
     document = extract("a.pdf", pages(first, second, TYPED))
-    assert found(document, "a.pdf") == [
+    assert places(document, "a.pdf") == [
         ("page 1", "Typed text Figure 3: A pump with two valves. Body text that follows"),
         ("page 1, figure 1", "Figure 3: A pump with two valves."),
         ("page 2", "Abb. 4 Ein Ventil"),
@@ -457,7 +417,7 @@ def test_words_in_figures_of_a_pdf(
     content: str, entries: bytes, size: tuple[int, int], words: list[tuple[int, int]]
 ) -> None:
     document = extract("a.pdf", pages(TYPED + content, TYPED + content, entries=entries), OCR)
-    assert found(document, "a.pdf")[1] == ("page 1, figure 1", "EXIT")
+    assert places(document, "a.pdf")[1] == ("page 1, figure 1", "EXIT")
     assert len(document.spans) == 3  # on the second page it is the same picture
     assert len(words) == 1
     assert all(abs(seen - wanted) <= 5 for seen, wanted in zip(words[0], size, strict=True)), words
@@ -473,7 +433,7 @@ def test_the_picture_of_a_scanned_page_with_text_is_not_looked_at(words: list[tu
 
 def test_too_many_pixels_in_a_pdf_are_not_drawn(words: list[tuple[int, int]]) -> None:
     bomb = pages(TYPED + shows("A", 72, 400, 150, 100), picture=image(30_000, 20_000))
-    assert found(extract("a.pdf", bomb, OCR), "a.pdf") == [("page 1", "Typed text")]
+    assert places(extract("a.pdf", bomb, OCR), "a.pdf") == [("page 1", "Typed text")]
     assert words == []
 
 
@@ -494,14 +454,14 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 def test_a_hostile_picture_costs_itself_only(kind: str, words: list[tuple[int, int]], tmp_path: Path) -> None:
     data, body = HOSTILE[kind](), paragraph(drawing("a", "A mill"), "Body.") + paragraph(drawing("b", "A weir"))
     document = extract("a.docx", word(body, {"a": data, "b": PICTURE}), OCR)
-    places = [place for place, _ in found(document, "a.docx")]
+    shown_at = [place for place, _ in places(document, "a.docx")]
     assert words == [(200, 100)]
     if kind in {"bomb", "truncated"}:
         assert document.left_out == ("can't recognise words in damaged or too many pixels of figure 1",)
-        assert places == [None, "figure 1", "figure 2"]
+        assert shown_at == [None, "figure 1", "figure 2"]
     else:
         assert document.left_out == ()
-        assert places == [None, "figure 1"]
+        assert shown_at == [None, "figure 1"]
     (tmp_path / "a.png").write_bytes(data)
     shown = page(tmp_path, '<p>Body.<img src="a.png" alt="A mill"></p>', ocr=True)
     assert "A mill" in shown.text
@@ -511,15 +471,15 @@ def test_a_member_that_unpacks_without_end_is_not_read(monkeypatch: pytest.Monke
     monkeypatch.setattr("vsearch_core.text.extract.office.MAX_BYTES", 1000)
     body = paragraph(drawing("a", "A mill"), "Body.") + paragraph(drawing("b", "A weir"))
     data = word(body, {"a": PICTURE + bytes(100_000), "b": PICTURE})
-    assert [place for place, _ in found(extract("a.docx", data), "a.docx")] == [None, "figure 1"]
+    assert [place for place, _ in places(extract("a.docx", data), "a.docx")] == [None, "figure 1"]
 
 
 def test_external_pictures_and_those_that_lead_out_are_not_read() -> None:
     rels = relations({"a": ("image", "http://example.org/a.png"), "b": ("image", "../../../etc/a.png")})
     rels = rels.replace('Target="http', 'TargetMode="External" Target="http')
     body = paragraph(drawing("a", "A mill")) + paragraph(drawing("b", "A weir")) + paragraph(drawing("?", "A lock"))
-    document = extract("a.docx", added(docx(body), {"word/_rels/document.xml.rels": rels}))
-    assert found(document, "a.docx") == [(None, "A mill A weir A lock")]
+    document = extract("a.docx", with_members(docx(body), {"word/_rels/document.xml.rels": rels}))
+    assert places(document, "a.docx") == [(None, "A mill A weir A lock")]
 
 
 def test_there_is_a_most_number_of_pictures(monkeypatch: pytest.MonkeyPatch, words: list[tuple[int, int]]) -> None:
@@ -527,7 +487,7 @@ def test_there_is_a_most_number_of_pictures(monkeypatch: pytest.MonkeyPatch, wor
     body = "".join(paragraph(drawing(f"r{at}", f"Mill {at}")) for at in range(4))
     data = word(body, {f"r{at}": drawn("PNG", size=(200, 100 + at)) for at in range(4)})
     document = extract("a.docx", data, OCR)
-    assert found(document, "a.docx") == [
+    assert places(document, "a.docx") == [
         (None, "Mill 2 Mill 3"),
         ("figure 1", "Mill 0 EXIT"),
         ("figure 2", "Mill 1 EXIT"),
@@ -541,7 +501,7 @@ def test_figures_for_which_no_time_is_left_are_named(monkeypatch: pytest.MonkeyP
     related = relations({"a": ("image", "../media/a.png"), "b": ("image", "../media/b")})
     media: dict[str, str | bytes] = {"ppt/media/a.png": PICTURE, "ppt/media/b": OTHER}
     media["ppt/slides/_rels/s2.xml.rels"] = related
-    document = extract("a.pptx", added(data, media), OCR)
+    document = extract("a.pptx", with_members(data, media), OCR)
     assert document.left_out == ("no time left to recognise the words in slide 1, figure 2",)
     typed = pages(TYPED + shows("A", 72, 400, 150, 100), TYPED + shows("B", 72, 400, 100, 100))
     words.clear()
@@ -551,7 +511,7 @@ def test_figures_for_which_no_time_is_left_are_named(monkeypatch: pytest.MonkeyP
 def test_without_pillow_alternative_texts_stay_where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "find_spec", lambda _: None)
     data = word(paragraph(drawing("a", "A mill"), "Body."), {"a": PICTURE})
-    assert found(extract("a.docx", data), "a.docx") == [(None, "A mill Body.")]
+    assert places(extract("a.docx", data), "a.docx") == [(None, "A mill Body.")]
 
 
 def test_an_attachment_says_in_which_figure() -> None:
@@ -579,6 +539,6 @@ def test_words_drawn_in_a_picture_are_found_in_documents(rotation: int) -> None:
     entries = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceGray /BitsPerComponent 8 /Filter /FlateDecode"
     picture = stream(zlib.compress(seen.tobytes()), entries + b" /Width 600 /Height 200")
     data = pages(TYPED + shows("A", 72, 400, 300, 100), entries=b"/Rotate %d" % rotation, picture=picture)
-    places = found(extract("a.pdf", data, OCR), "a.pdf")
-    assert places[0] == ("page 1", "Typed text")
-    assert rotation or places[1] == ("page 1, figure 1", "Heron weir 1742")
+    found = places(extract("a.pdf", data, OCR), "a.pdf")
+    assert found[0] == ("page 1", "Typed text")
+    assert rotation or found[1] == ("page 1, figure 1", "Heron weir 1742")

@@ -116,10 +116,13 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
         "pictures, charts, text of master slides; PowerPoint 95",
         "`office`: all that is not of another format; files with a password",
     ),
-    "OpenDocument text": Description("heading styles", _OFFICE, _HEADERS),
-    "OpenDocument spreadsheet": Description("the sheet's name", _SHEET, "formulas, styles"),
+    "OpenDocument text": Description("heading styles", f"{_OFFICE}; figures", _HEADERS, _FIGURES),
+    "OpenDocument spreadsheet": Description("the sheet's name", f"{_SHEET} and figures", "formulas, styles", _FIGURES),
     "OpenDocument presentation": Description(
-        "titles of slides", "text, tables, alternative texts, speaker's notes, comments", "pictures"
+        "titles of slides",
+        "text, tables, alternative texts, speaker's notes, comments, figures",
+        "text and pictures of master slides",
+        _FIGURES,
     ),
     "RTF": Description(
         "heading styles", "tables as rows; automatic numbers; notes; results of objects", f"{_HEADERS}, pictures"

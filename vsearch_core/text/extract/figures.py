@@ -5,7 +5,7 @@ recognition, the words in the picture follow. A picture below a size is no figur
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -109,6 +109,43 @@ class Figures:
         self._words.report(builder)
         if self._has_more:
             builder.left_out.append(f"pictures after the first {len(self._digests)}, because there are too many")
+
+
+class WaitingFigures:
+    """Collects the figures of a page or sheet, until its text is complete. They stand below the headings of that time.
+
+    `lacks_caption` is True while the last figure has no caption, and only blank paragraphs follow it.
+    """
+
+    def __init__(self, builder: DocumentBuilder, figures: Figures) -> None:
+        """Start without figures."""
+        self.figures = figures
+        self.lacks_caption = False
+        self._builder = builder
+        self._found: list[FoundFigure] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Return True if no figure waits."""
+        return not self._found
+
+    def add(self, figure: FoundFigure) -> None:
+        """Add a figure below the current headings."""
+        self._found.append(replace(figure, titles=self._builder.titles))
+        self.lacks_caption = True
+
+    def describe(self, caption: str) -> None:
+        """Add a caption to the last figure."""
+        last = self._found[-1]
+        self._found[-1] = replace(last, texts=distinct_texts(*last.texts, caption))
+        self.lacks_caption = False
+
+    def write(self, titles: Sequence[str] | None = None) -> None:
+        """Add the figures to the document, and forget them. `titles` are other headings for them."""
+        found = self._found if titles is None else [replace(each, titles=tuple(titles)) for each in self._found]
+        self.figures.write(self._builder, found)
+        self._found.clear()
+        self.lacks_caption = False
 
 
 class FigureWords:

@@ -39,8 +39,7 @@ class PagePictures:
         """Return the source of the page with short addresses in place of the pictures in it, which are kept."""
 
         def shortened(match: re.Match[str]) -> str:
-            name = blake2b(match["encoded"].encode(), digest_size=16).hexdigest()
-            self._embedded.append((name, match["encoded"]))
+            self._embedded.append((embedded_address(match["encoded"]), match["encoded"]))
             return f"{match[1]}{_ADDRESS}{len(self._embedded) - 1}" + "\n" * match["encoded"].count("\n")
 
         return _EMBEDDED.sub(shortened, source) if "base64," in source else source
@@ -53,7 +52,7 @@ class PagePictures:
             if not number.isascii() or not number.isdigit() or len(number) > 9 or int(number) >= len(self._embedded):
                 return None
             name, encoded = self._embedded[int(number)]
-            return name, lambda: _decoded(encoded)
+            return name, lambda: decoded_picture(encoded)
         path = linked_path(address, self._folder)
         return None if path is None else (path, lambda: self._read(path))
 
@@ -87,7 +86,13 @@ def read_beside(folder: Path | None, path: str) -> bytes:
         return b""
 
 
-def _decoded(encoded: str) -> bytes:
+def embedded_address(encoded: str) -> str:
+    """Return a name for a picture that a document has in base64: equal pictures have the same."""
+    return blake2b(encoded.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def decoded_picture(encoded: str) -> bytes:
+    """Return the bytes of a picture in base64, which may be that of URLs; b"" if it is damaged or too large."""
     if len(encoded) > MAX_BYTES // 3 * 4:
         return b""
     text = unquote(encoded).translate({ord("-"): "+", ord("_"): "/"})

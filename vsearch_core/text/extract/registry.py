@@ -126,9 +126,16 @@ FORMATS = (
     Format("Word document before 2007", (".doc", ".dot"), "old_office:extract", "page", version=2),
     Format("Excel spreadsheet before 2007", (".xls", ".xlt"), "old_office:extract", "sheet", version=2),
     Format("PowerPoint presentation before 2007", (".ppt", ".pps"), "old_office:extract", "slide", version=2),
-    Format("OpenDocument text", (".odt", ".ott", ".fodt"), "odf:extract", "page", version=2),
-    Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet", version=2),
-    Format("OpenDocument presentation", (".odp", ".otp", ".fodp", ".odg"), "odf:extract", "slide", version=2),
+    Format("OpenDocument text", (".odt", ".ott", ".fodt"), "odf:extract", "page", figures=True, version=3),
+    Format("OpenDocument spreadsheet", (".ods", ".ots", ".fods"), "odf:extract", "sheet", figures=True, version=3),
+    Format(
+        "OpenDocument presentation",
+        (".odp", ".otp", ".fodp", ".odg"),
+        "odf:extract",
+        "slide",
+        figures=True,
+        version=3,
+    ),
     Format("RTF", (".rtf",), "rtf:extract", "page", version=2),
     Format("book (FB2)", (".fb2",), "xml:extract_book", version=2),
     Format("book (EPUB)", (".epub",), "epub:extract", "section", figures=True, version=4),
@@ -243,8 +250,8 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
 
     Returns:
         The description, or None if the format or the chunk has no page. It names the figure, if the chunk is of one:
-        "page 3, figure 2". In a message, it names the attachment: "attachment report.pdf". In an archive, it names the
-        file: "archive.zip!inner/path".
+        "page 3, figure 2", "Sales!2:2, figure 1". In a message, it names the attachment: "attachment report.pdf". In an
+        archive, it names the file: "archive.zip!inner/path".
     """
     row = format_of(path)
     member = _member_of(row, heading)
@@ -255,10 +262,11 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
         return inner
     if unit != "sheet":
         return f"{unit} {page}, {inner}" if inner else f"{unit} {page}"
-    name = heading or f"Sheet{page}"
+    name = (heading or "").removesuffix(f"{HEADING_SEPARATOR}{inner}") or f"Sheet{page}"
     if not _BARE_NAME.fullmatch(name):
         name = "'" + name.replace("'", "''") + "'"
-    return f"{name}!{lines[0]}:{lines[1]}"
+    rows = f"{name}!{lines[0]}:{lines[1]}"
+    return f"{rows}, {inner}" if inner else rows
 
 
 def split_member(path: str, heading: str | None) -> tuple[str | None, str | None]:
@@ -317,5 +325,6 @@ def _part_of_page(row: Format, heading: str | None) -> str | None:
     is_message = _has_attachments(row)
     attachment = next((title for title in titles if is_message and title.startswith(ATTACHMENT)), "")
     has_figures = format_of(attachment).figures if attachment else row.figures
-    figure = titles[-1] if has_figures and _FIGURE.fullmatch(titles[-1]) else ""
+    is_figure = _FIGURE.fullmatch(titles[-1]) and (row.unit != "sheet" or len(titles) > 1)
+    figure = titles[-1] if has_figures and is_figure else ""
     return ", ".join(filter(None, (attachment, figure))) or None

@@ -65,17 +65,26 @@ class Sheet:
         if not is_text:
             self._numeric.append(value)
 
-    def write(self, builder: DocumentBuilder, number: int, title: str, notes: Sequence[tuple[int, str]] = ()) -> None:
-        """Add the sheet to a document. An empty sheet is left out.
+    def write(
+        self,
+        builder: DocumentBuilder,
+        number: int,
+        title: str,
+        notes: Sequence[tuple[int, str]] = (),
+        *,
+        has_figures: bool = False,
+    ) -> None:
+        """Add the sheet to a document. An empty sheet without figures is left out.
 
         Args:
             builder: The document.
             number: The number of the sheet, which becomes its page number.
             title: The name of the sheet, which becomes its heading.
             notes: Texts outside of cells, such as comments and text boxes, each as (row, text).
+            has_figures: True if figures of the sheet will follow.
         """
         self._end_row()
-        if not self._rows and not notes:
+        if not self._rows and not notes and not has_figures:
             return
         builder.start_page(number, apart=True)
         builder.heading(1, title, lines=self._numbers[:1] or [1])

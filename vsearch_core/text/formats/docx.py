@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
-from vsearch_core.text.extract.figures import Figures, FoundFigure, distinct_texts
+from vsearch_core.text.extract.figures import Figures, WaitingFigures
 from vsearch_core.text.extract.office import EmbeddedParts, alternative_text, embedded_document
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
@@ -41,7 +41,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     main = next(iter(package.related("", "officeDocument")), "word/document.xml")
     package.require(main)
     properties, builder, numbering = Properties(), DocumentBuilder(name, options.limits), Numbering(options.limits)
-    figures = _WaitingFigures(builder, Figures(name, options))
+    figures = WaitingFigures(builder, Figures(name, options))
     styles = _Styles(options.limits)
     for member in package.related("", "core-properties"):
         package.walk(member, properties)
@@ -83,32 +83,6 @@ class _Parts(EmbeddedParts):
             return None
         suffix = "" if PurePath(member).suffix.lower() in _CHUNK_SUFFIXES else ".doc"  # which leaves it to the content
         return embedded_document(member + suffix, self._package.read(member), self._options)
-
-
-class _WaitingFigures:
-    """Collects the figures of a page, until the page is complete."""
-
-    def __init__(self, builder: DocumentBuilder, figures: Figures) -> None:
-        self.figures = figures
-        self.lacks_caption = False  # the last figure has no caption, and nothing but blank paragraphs follows so far
-        self._builder = builder
-        self._found: list[FoundFigure] = []
-
-    def add(self, figure: FoundFigure) -> None:
-        self._found.append(replace(figure, titles=self._builder.titles))
-        self.lacks_caption = True
-
-    def describe(self, caption: str) -> None:
-        """Add a caption to the last figure."""
-        last = self._found[-1]
-        self._found[-1] = replace(last, texts=distinct_texts(*last.texts, caption))
-        self.lacks_caption = False
-
-    def write(self) -> None:
-        """Add the figures to the document."""
-        self.figures.write(self._builder, self._found)
-        self._found.clear()
-        self.lacks_caption = False
 
 
 @dataclass(slots=True)
@@ -196,7 +170,7 @@ class _Text:
         styles: _Styles,
         numbering: Numbering,
         parts: _Parts,
-        figures: _WaitingFigures,
+        figures: WaitingFigures,
     ) -> None:
         self.builder = builder
         self.figures = figures

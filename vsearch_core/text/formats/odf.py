@@ -1,14 +1,20 @@
 """Extracts text from OpenDocument files (ODT, ODS, ODP, and their flat and template forms; ISO/IEC 26300)."""
 
+import posixpath
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import unquote
 
 from vsearch_core.errors import ExtractionError
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.figures import MAX_BYTES, Figures, FoundFigure, Load, WaitingFigures, distinct_texts
+from vsearch_core.text.extract.linked_pictures import decoded_picture, embedded_address
 from vsearch_core.text.extract.office import alternative_text
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties, blocks_of, walk_xml
@@ -32,13 +38,15 @@ _MAX_NESTING = 4  # paragraphs inside one another: a note, a text box in it
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return text under its headings, sheets as table rows, and slides as pages.
 
-    Titles and descriptions of drawings are part of the text. Comments follow their paragraph or sheet. Page headers and
-    tables of contents are left out. Raises ExtractionError if the file is damaged or encrypted.
+    Titles and descriptions of drawings are part of the text. Comments follow their paragraph or sheet. Figures follow
+    their page, slide or sheet. Page headers and tables of contents are left out. Raises ExtractionError if the file is
+    damaged or encrypted.
     """
     properties, builder = Properties(), DocumentBuilder(name, options.limits)
-    content = _Content(builder)
+    figures = WaitingFigures(builder, Figures(name, options))
     if data.lstrip()[:1] == b"<":  # a flat file, all in one XML document
         walk_xml(name, KIND, blocks_of(data), properties, options.limits)
+        content = _Content(builder, figures, None)
         walk_xml(name, KIND, blocks_of(data), content, options.limits)
     else:
         package = Package(name, data, KIND, options)
@@ -46,17 +54,33 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             raise ExtractionError(name, "is encrypted", "encryption-unsupported")
         package.require("content.xml")
         package.walk("meta.xml", properties)
+        content = _Content(builder, figures, package)
         package.walk("content.xml", content)
     if content.slides == content.sheets == 0 and builder.page == 1:
         builder.forget_pages()
+    figures.write()
+    figures.figures.report(builder)
     return builder.document(properties.title or content.title, properties.language, properties.metadata)
 
 
-class _Content:
-    """Adds the body of a document to the builder."""
+@dataclass(slots=True)
+class _Frame:
+    """An open frame: its picture, by its address and what loads it, if that is a figure; and its descriptions."""
 
-    def __init__(self, builder: DocumentBuilder) -> None:
+    picture: tuple[str, Load] | None = None
+    texts: list[str] = field(default_factory=list)
+
+
+class _Content:
+    """Adds the body of a document to the builder. `package` is None for a flat file, which has pictures in base64."""
+
+    def __init__(self, builder: DocumentBuilder, figures: WaitingFigures, package: Package | None) -> None:
         self.builder = builder
+        self.figures = figures
+        self.package = package
+        self.frames: list[_Frame] = []
+        self.encoded: list[str] | None = None  # of the open picture of a flat file
+        self.numbered = 0  # the number of open paragraphs when a number of figures was written
         self.title: str | None = None
         self.slides = 0
         self.sheets = 0
@@ -85,6 +109,8 @@ class _Content:
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         parent = self.open[-1] if self.open else ""
         self.open.append(tag)
+        if tag == "binary-data" and parent == "image" and self.frames and not self.skipping:
+            self.encoded = []
         if self.skipping or tag in _SKIPPED or (tag == "p" and len(self.paragraphs) == _MAX_NESTING):
             self.skipping += 1
         elif self.in_comment:
@@ -100,6 +126,10 @@ class _Content:
         if tag in {"text", "spreadsheet", "presentation", "drawing"} and not self.body:
             self.body = tag
             self.builder.start_page(1)
+        elif tag == "image" and self.frames:
+            path = posixpath.normpath(unquote(attributes.get("href", "")))
+            if self.package is not None and path in self.package.members:
+                self.show(path, partial(self.package.read_within, path, MAX_BYTES))
         elif tag in {"p", "h"}:
             self.paragraphs.append([])
             self.level = _count(attributes, "outline-level", 10) if tag == "h" else 0
@@ -112,11 +142,15 @@ class _Content:
         elif tag == "list-item":
             self.items += 1
         elif tag == "page" and self.body in {"presentation", "drawing"}:
+            self.figures.write()
             self.slides += 1
             self.builder.start_page(self.slides)
             self.builder.end_headings()
         elif tag == "frame":
             self.is_title = attributes.get("class") == "title"
+            self.frames.append(_Frame())
+        elif tag == "sequence" and attributes.get("name") != "Table":
+            self.numbered = len(self.paragraphs)
         else:
             self.start_table(tag, attributes)
 
@@ -137,7 +171,15 @@ class _Content:
             self.is_date = kind == "date"
             self.cells.append([])
 
+    def show(self, address: str, load: Load) -> None:
+        """Take a picture of the open frame as its figure, if it is the first that is large enough."""
+        frame = self.frames[-1]
+        if frame.picture is None and self.figures.figures.is_figure(address, load):
+            frame.picture = address, load
+
     def data(self, text: str) -> None:
+        if self.encoded is not None:
+            self.encoded.append(text)
         if not self.skipping:
             self.put(text.replace("\n", " "))
 
@@ -150,6 +192,9 @@ class _Content:
 
     def end(self, tag: str) -> None:
         opened = self.open.pop()
+        if tag == "binary-data" and self.encoded is not None:
+            encoded, self.encoded = "".join(self.encoded), None
+            self.show(embedded_address(encoded), partial(decoded_picture, encoded))
         if self.skipping:
             self.skipping -= 1
         elif opened == _COMMENT:
@@ -164,6 +209,7 @@ class _Content:
             self.items -= 1
         elif tag == "frame":
             self.is_title = False
+            self.end_frame()
         elif tag in {"table-cell", "covered-table-cell"} and self.tables == 1:
             self.end_cell()
         elif tag == "table-row" and self.tables == 1:
@@ -187,10 +233,29 @@ class _Content:
         self.comments = []
 
     def end_description(self) -> None:
-        """Add the title or description of a drawing: in parentheses inside a paragraph, else as its own paragraph."""
+        """Add the title or description of a drawing: that of a frame when this ends."""
         text = alternative_text({"descr": "".join(self.paragraphs.pop())})
-        if not text:
-            return
+        if text and self.open and self.open[-1] == "frame" and self.frames:
+            self.frames[-1].texts.append(text)
+        elif text:
+            self.add_description(text)
+
+    def end_frame(self) -> None:
+        frame = self.frames.pop()
+        if frame.picture is None:
+            for text in frame.texts:
+                self.add_description(text)
+        else:
+            self.turn_pages()
+            self.figures.add(FoundFigure(*frame.picture, distinct_texts(*frame.texts), line=self.line))
+
+    @property
+    def line(self) -> int:
+        """The row of a spreadsheet, from 1; 0 in other documents, which have no lines."""
+        return self.row + 1 if self.body == "spreadsheet" else 0
+
+    def add_description(self, text: str) -> None:
+        """Add the description of a drawing: in parentheses inside a paragraph, else as its own paragraph."""
         if self.paragraphs:
             self.paragraphs[-1].append(f" ({text}) ")
         elif self.tables:
@@ -203,8 +268,14 @@ class _Content:
         lines = [one_line(line) for line in "".join(self.paragraphs.pop()).split("\n")]
         text = "\n".join(line for line in lines if line)
         self.length = self.length if self.paragraphs else 0
+        is_caption = self.numbered == len(self.paragraphs) + 1
+        self.numbered = 0 if is_caption else self.numbered
         if not text:
             return
+        if is_caption and self.figures.lacks_caption:
+            self.figures.describe(text)
+            return
+        self.figures.lacks_caption = False
         if self.paragraphs:  # a note: it goes where its mark is
             self.paragraphs[-1].append(f" ({text}) ")
         elif self.tables:
@@ -220,7 +291,8 @@ class _Content:
             self.add_comments()
 
     def turn_pages(self) -> None:
-        if self.breaks and not self.slides:
+        if self.breaks and not self.slides and self.body != "spreadsheet":
+            self.figures.write()
             self.builder.start_page((self.builder.page or 1) + self.breaks)
         self.breaks = 0
 
@@ -245,7 +317,9 @@ class _Content:
     def end_table(self) -> None:
         if self.body == "spreadsheet":
             self.sheets += 1
-            self.sheet.write(self.builder, self.sheets, self.sheet_name, self.comments)
+            notes = self.comments
+            self.sheet.write(self.builder, self.sheets, self.sheet_name, notes, has_figures=not self.figures.is_empty)
+            self.figures.write(self.builder.titles)
             self.comments = []
         else:
             self.turn_pages()
