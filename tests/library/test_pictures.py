@@ -8,6 +8,7 @@ import pytest
 from support import WordEmbedder
 
 import vsearch_core as vsearch
+from vsearch_core.errors import InputError
 from vsearch_core.search.results import HitBox
 from vsearch_core.search.results_json import hit_json
 from vsearch_core.text.chunk import ChunkOptions
@@ -77,7 +78,7 @@ def test_figures_of_documents_are_places_and_their_words_are_found_when_asked_fo
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "a.png").write_bytes(drawn("PNG", size=(200, 100)))
-    page = "<h1>Mill</h1><p>Text</p><img src='a.png' alt='A heron'>"
+    page = "<h1>Mill</h1><p>Text</p>\n<img src='a.png' alt='A heron'>"
     (folder / "page.html").write_text(page, encoding="utf-8")
     (folder / "plain.html").write_text("<p>Text</p>", encoding="utf-8")
     with vsearch.open_index(tmp_path, create=True, open_embedder=lambda _spec: embedder) as index:
@@ -85,6 +86,10 @@ def test_figures_of_documents_are_places_and_their_words_are_found_when_asked_fo
         hit = index.search("heron", mode="keyword").hits[0]
         assert (hit.path, hit.place, hit.heading, hit.box) == ("notes/page.html", "figure 1", "Mill > figure 1", None)
 
+        shown = index.read("notes/page.html  figure 1")
+        assert (shown.text.strip(), shown.heading) == ("A heron", "Mill > figure 1")
+        with pytest.raises(InputError, match="the index holds no text of it"):
+            index.read("notes/page.html  figure 2")
         again = index.update([folder], ocr=True)
         assert (again.added, again.changed, again.failed) == (0, 3, 0)  # each file is read once more
         hits = [hit for hit in index.search("exit gate", mode="keyword").hits if hit.path == "notes/page.html"]

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from unicodedata import normalize
@@ -11,7 +11,7 @@ from unicodedata import normalize
 from vsearch_core.errors import InputError
 from vsearch_core.index.sources import documents_folder, stored_path
 from vsearch_core.store.catalog import CatalogReader
-from vsearch_core.text.extract.registry import MEMBER, unit_of
+from vsearch_core.text.extract.registry import MEMBER, place_of, unit_of
 from vsearch_core.text.globs import is_utf8
 
 MOST_COMPARED = 20_000  # names that a misspelled one is compared with: about 0.2 s
@@ -27,7 +27,7 @@ _ROWS = re.compile(r"(.+?)[ ]{1,2}(?:'((?:[^']|'')+)'|([^\W\d]\w*))!([1-9]\d{0,8
 class NamedPlace:
     """The name of a file, with what follows it: lines, a page, a sheet, or the path of a file in an archive.
 
-    What is not named is None.
+    `shown` is any other place as a hit shows it, such as "page 3, figure 2". What is not named is None.
     """
 
     name: str
@@ -36,6 +36,7 @@ class NamedPlace:
     page: int | None = None
     sheet: str | None = None
     member: str | None = None
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,27 @@ class FileFinder:
     def find_place(self, text: str) -> tuple[str, NamedPlace]:
         """Return the stored path of the file that "FILE", "FILE:LINE" or the like names, and the place in it.
 
-        A file of the whole name comes first. Raises InputError, with the names that are nearest.
+        A file of the whole name comes first. Raises InputError, with the names that are nearest, and for a place that
+        the file doesn't have.
         """
         for place in readings(text):
             path = self.find(place.name)
             if path is not None and (place.sheet is None or unit_of(path) == "sheet"):
-                return path, place
+                return path, place if place.shown is None else self._resolved(text, path, place)
         raise self._not_indexed(text, [place.name for place in readings(text)][-1])
+
+    def _resolved(self, text: str, path: str, place: NamedPlace) -> NamedPlace:
+        """Return the page and lines of the chunks that are at a place as hits show it."""
+        chunks = self.catalog.chunk_places(path)
+        inside = [
+            each
+            for each in chunks
+            if place_of(path, each.page, each.heading, (each.start_line, each.end_line)) == place.shown
+        ]
+        if not inside:
+            raise InputError(text, "the index holds no text of it", "no-text")
+        first, last = min(each.start_line for each in inside), max(each.end_line for each in inside)
+        return replace(place, first=first, last=last, page=inside[0].page, shown=None)
 
     def require(self, name: str) -> str:
         """Return the stored path of a file. Raises InputError, with the names that are nearest."""
@@ -136,6 +151,9 @@ def readings(text: str) -> Iterator[NamedPlace]:
     if found := _ROWS.fullmatch(text):
         sheet = found[2].replace("''", "'") if found[2] else found[3]
         yield NamedPlace(found[1], int(found[4]), int(found[5]), sheet=sheet)
+    name, blanks, shown = text.rpartition("  ")
+    if name and blanks:
+        yield NamedPlace(name, shown=shown)
 
 
 def _last_line(found: re.Match[str]) -> int | None:
