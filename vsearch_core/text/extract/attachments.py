@@ -2,13 +2,19 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
+from importlib.util import find_spec
 
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import Document
+from vsearch_core.text.extract import recognition
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.figures import MAX_BYTES, MAX_PICTURES
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.registry import ATTACHMENT, extract, is_steady
+from vsearch_core.text.extract.pictures import is_large_enough, opened
+from vsearch_core.text.extract.registry import ATTACHMENT, PICTURE, PICTURES, extract, format_of, is_steady
 from vsearch_core.text.limits import WorkerLimits
 
 _LEVEL = 2  # of the heading that names an attachment, below that of its message
@@ -19,13 +25,20 @@ _MAX_PHRASES = 100  # about parts that were left out
 
 
 class NestedFiles:
-    """Reads the files inside one file, until they have taken half of the file's CPU time."""
+    """Reads the files inside one file, until they have taken half of the file's CPU time.
+
+    The recognition of text in all of them has the time of one file.
+    """
 
     def __init__(self, noun: str, size: int, options: ExtractOptions) -> None:
         """Set the limits for an outer file of `size` bytes. `noun` names an inner one in messages: "attachment"."""
         self._noun = noun
-        self._end = time.process_time() + _TIME_SHARE * WorkerLimits().for_file(size).cpu_seconds
+        seconds = WorkerLimits().for_file(size).cpu_seconds + (recognition.SECONDS if options.ocr else 0.0)
+        self._end = time.process_time() + _TIME_SHARE * seconds
         self.options = options.nested()
+        if self.options is not None and self.options.ocr and self.options.recognise_until is None:
+            self.options = replace(self.options, recognise_until=recognition.recognition_end())
+        self._looks_for_words = options.ocr and recognition.is_installed()
         self._too_late: list[str] = []
 
     def read(self, builder: DocumentBuilder, name: str, load: Callable[[], bytes]) -> Document | None:
@@ -52,7 +65,9 @@ class NestedFiles:
         return part
 
     def report(self, builder: DocumentBuilder) -> None:
-        """Report the inner files that were not read because there was no time left."""
+        """Report the inner files that were not read because there was no time left, and that words were looked for."""
+        if self._looks_for_words and builder.boxes is None:
+            builder.boxes = []
         if self._too_late:
             named = ", ".join(self._too_late[:_MAX_NAMED])
             others = len(self._too_late) - _MAX_NAMED
@@ -66,19 +81,53 @@ class NestedFiles:
             builder.left_out.append("and more")
 
 
+def _is_figure(name: str, data: bytes) -> bool:
+    if find_spec("PIL") is None or len(data) > MAX_BYTES:
+        return False
+    try:
+        with opened(name, data) as image:
+            return is_large_enough(*image.size)
+    except BinaryFileError:
+        return False
+
+
 class Attachments(NestedFiles):
     """Reads the attachments of the messages in one file."""
 
     def __init__(self, size: int, options: ExtractOptions) -> None:
         """Set the limits for a file of `size` bytes."""
         super().__init__("attachment", size, options)
+        self._pictures: set[bytes] = set()
+        self._has_more = False
 
     def add(self, builder: DocumentBuilder, name: str, data: bytes, line: int = 0) -> None:
         """Add the text of an attachment below a heading with its name. `line` is its line in the source, if not 0.
 
         Raises ExtractionError if the document gets too long.
         """
-        part = self.read(builder, name, lambda: data)
+        if format_of(name).name == PICTURE:
+            self.add_picture(builder, name, data, line)
+        else:
+            self._add(builder, name, self.read(builder, name, lambda: data), line)
+
+    def add_picture(self, builder: DocumentBuilder, name: str, data: bytes, line: int = 0) -> None:
+        """Add the text of an attached picture as `add` does, whatever its name is.
+
+        A picture that is as small as an icon is left out, and so is one that was read before: many messages have the
+        same logo.
+        """
+        digest = blake2b(data, digest_size=16).digest()
+        if digest in self._pictures or not _is_figure(name, data):
+            return
+        if len(self._pictures) < MAX_PICTURES:
+            self._pictures.add(digest)
+            shown = name if format_of(name).name == PICTURE else f"{name}{PICTURES[0]}"
+            self._add(builder, name, self.read(builder, shown, lambda: data), line)
+        elif not self._has_more:
+            self._has_more = True
+            self._leave_out(builder, f"pictures after the first {MAX_PICTURES}, because there are too many")
+
+    def _add(self, builder: DocumentBuilder, name: str, part: Document | None, line: int) -> None:
         if part is not None:
             builder.start_heading(_LEVEL, ATTACHMENT + one_line(name)[:_MAX_NAME])
             builder.add_document(part, line=line, apart=True)

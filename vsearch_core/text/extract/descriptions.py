@@ -27,7 +27,7 @@ _FIGURES = "`ocr` and the option `ocr`: the words in figures"
 _OFFICE = "tables as rows; notes and comments; alternative texts; words of charts and text boxes"
 _HEADERS = "page headers and footers, tables of contents"
 _MAIL = "headers, also of forwarded messages; the plain version, or the HTML one if the plain one says much less"
-_UNREAD = "attached pictures and other files without text"
+_UNREAD = "attached files without text"
 _SHEET = (
     "values as last computed, a row a line; dates as 2026-01-31, all digits of long numbers, percentages and durations "
     "as shown; below the rows comments"
@@ -39,7 +39,9 @@ _NOT_ARCHIVED = "hidden files, links, names with `..`; archives of source code, 
 DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "plain text": Description("", "text in any encoding"),
     "message of a Maildir or MH folder": Description(
-        "", f"{_MAIL}; names and texts of attachments; only if the file begins with headers of mail", _UNREAD
+        "",
+        f"{_MAIL}; names and texts of attachments and pictures; only if the file begins with headers of mail",
+        _UNREAD,
     ),
     "Markdown": Description(
         "titles", "front matter (YAML, TOML, JSON, MultiMarkdown) as metadata; fenced blocks as code"
@@ -67,7 +69,9 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
         "navigation, menus, cookie notices, dialogs, headers, footers, permalinks, scripts",
         _FIGURES,
     ),
-    "saved web page": Description("`h1`–`h6`", "the page as HTML", "its pictures and scripts; the rest as for HTML"),
+    "saved web page": Description(
+        "`h1`–`h6`", "the page as HTML, with figures from the other parts", "as for HTML", _FIGURES
+    ),
     "XML": Description(
         "each element's own `title`",
         "text of elements; attributes with words (`name`, `label` …)",
@@ -96,7 +100,10 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
         _PASSWORD_OR_FIGURES,
     ),
     "Excel spreadsheet": Description(
-        "the sheet's name", f"{_SHEET}, text boxes and words of charts", "formulas, styles", _PASSWORD
+        "the sheet's name",
+        f"{_SHEET}, text boxes, words of charts, and figures",
+        "formulas, styles",
+        _PASSWORD_OR_FIGURES,
     ),
     "Word document before 2007": Description(
         "heading styles",
@@ -125,9 +132,12 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
         _FIGURES,
     ),
     "RTF": Description(
-        "heading styles", "tables as rows; automatic numbers; notes; results of objects", f"{_HEADERS}, pictures"
+        "heading styles",
+        "tables as rows; automatic numbers; notes; results of objects; figures in PNG or JPEG",
+        _HEADERS,
+        _FIGURES,
     ),
-    "book (FB2)": Description("titles", "text", "pictures"),
+    "book (FB2)": Description("titles", "text; figures", "", _FIGURES),
     "book (EPUB)": Description(
         "titles, or the table of contents", "chapters in reading order; figures", "styles", _FIGURES
     ),
@@ -136,19 +146,26 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
     "JSON lines": Description("", "cut between lines; escapes undone"),
     "YAML": Description("keys", "as written"),
     "TOML and INI": Description("sections", "as written"),
-    "e-mail": Description("", f"{_MAIL}; names and texts of attachments", f"{_UNREAD}, inline OpenPGP blocks"),
-    "Apple Mail message": Description(
-        "", f"{_MAIL}; names and texts of attachments", f"{_UNREAD}, Apple's own properties"
+    "e-mail": Description(
+        "", f"{_MAIL}; names and texts of attachments and pictures", f"{_UNREAD}, inline OpenPGP blocks"
     ),
-    "mailbox": Description("the subjects", f"{_MAIL}; names and texts of attachments; each message a part", _UNREAD),
+    "Apple Mail message": Description(
+        "", f"{_MAIL}; names and texts of attachments and pictures", f"{_UNREAD}, Apple's own properties"
+    ),
+    "mailbox": Description(
+        "the subjects", f"{_MAIL}; names and texts of attachments and pictures; each message a part", _UNREAD
+    ),
     "Outlook message": Description(
         "",
-        f"{_MAIL}; RTF if there is no other; attached messages; names and texts of attachments",
+        f"{_MAIL}; RTF if there is no other; attached messages; names and texts of attachments and pictures",
         _UNREAD,
         "`msg`: all of it",
     ),
     "Jupyter notebook": Description(
-        "titles of Markdown cells", "Markdown, code, outputs (of HTML its text)", "the middle of long outputs, pictures"
+        "titles of Markdown cells",
+        "Markdown, code, outputs (of HTML its text); figures in outputs and attachments",
+        "the middle of long outputs",
+        _FIGURES,
     ),
     "subtitles": Description("", "what is said", "numbers, times, markup"),
     "calendar and address book": Description(

@@ -4,23 +4,26 @@ A figure's text is what the document says about the picture, such as an alternat
 recognition, the words in the picture follow. A picture below a size is no figure: it is a button, a bullet or a logo.
 """
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from importlib.util import find_spec
 
 from vsearch_core.errors import BinaryFileError
+from vsearch_core.model import Document
 from vsearch_core.text.extract import recognition
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import SOFT_HYPHEN, one_line
-from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.options import ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.pictures import is_large_enough, opened, pixels
 from vsearch_core.text.extract.recognition import RecognisedLine, Recogniser, add_boxes, as_text
 from vsearch_core.text.extract.registry import FIGURE, unit_of
 
 MAX_BYTES = 50_000_000  # of a picture's file
 MAX_PICTURES = 1000  # different ones of a document that are looked at
+_MAX_SHOWN = 20_000  # places of a document that show one
 _MAX_TEXT = 4000  # characters of an alternative text or a caption
 _MAX_NAMED = 5  # figures in one phrase about those whose words were not recognised
 
@@ -67,6 +70,7 @@ class Figures:
         self._digests: dict[str, bytes] = {}  # by address; b"" for a picture that is no figure
         self._said: dict[bytes, set[str]] = {}  # the texts about a picture
         self._has_more = False
+        self._shown = 0
         self._words = FigureWords(name, options)
 
     def is_figure(self, address: str, load: Load) -> bool:
@@ -77,6 +81,10 @@ class Figures:
             if is_over or not self._is_readable:
                 return False
             self._digests[address] = self._digest(load())
+        if self._digests[address] and self._shown == _MAX_SHOWN:
+            self._has_more = True
+            return False
+        self._shown += bool(self._digests[address])
         return bool(self._digests[address])
 
     def _digest(self, data: bytes) -> bytes:
@@ -109,6 +117,14 @@ class Figures:
         self._words.report(builder)
         if self._has_more:
             builder.left_out.append(f"pictures after the first {len(self._digests)}, because there are too many")
+
+    def reported(self, document: Document, limits: ExtractLimits) -> Document:
+        """Return a finished document with what `report` says about its figures."""
+        builder = DocumentBuilder(self._name, limits)
+        self.report(builder)
+        boxes = builder.boxes if document.boxes is None else document.boxes
+        left_out = (*document.left_out, *builder.left_out)
+        return replace(document, left_out=left_out, boxes=None if boxes is None else tuple(boxes))
 
 
 class WaitingFigures:
@@ -155,7 +171,7 @@ class FigureWords:
         """Start the clock. `name` is the document's name."""
         self._unit = unit_of(name)
         self.is_on = options.ocr and recognition.is_installed()
-        self._recogniser = Recogniser()
+        self._recogniser = Recogniser(options.recognise_until)
         self._late: list[str] = []
         self._damaged: list[str] = []
 
@@ -212,6 +228,25 @@ def write_figure(
     start = builder.add_apart(text, titles, line)
     if lines:
         add_boxes(builder, start + len(text) - len(words), words, lines)
+
+
+def with_figures(
+    name: str, document: Document, placed: Iterable[tuple[int, FoundFigure]], figures: Figures, limits: ExtractLimits
+) -> Document:
+    """Return a document with its figures after its text, below the headings that they stand under.
+
+    `placed` has the figures, each with the offset in the text of its place. `Document.lines` must have all lines.
+    """
+    builder = DocumentBuilder(name, limits)
+    if document.text:
+        builder.add_document(document, lines=document.lines or ())
+    starts = [span.start for span in document.spans]
+    found = []
+    for start, figure in placed:
+        at = bisect_right(starts, start) - 1
+        found.append(replace(figure, titles=document.spans[at].heading if at >= 0 else ()))
+    figures.write(builder, found)
+    return builder.document(document.title, document.language, document.metadata)
 
 
 def _named(places: Sequence[str]) -> str:

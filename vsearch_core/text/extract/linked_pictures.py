@@ -8,10 +8,11 @@ import binascii
 import os
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 from vsearch_core.own_files import open_file
 from vsearch_core.text.extract.figures import MAX_BYTES, Load
@@ -26,6 +27,33 @@ _ADDRESS = "embedded-picture:"
 _MAX_ADDRESS = 2000  # characters
 
 
+class EmbeddedPictures:
+    """The pictures that a document has in base64 in its own source, by short addresses that stand for them."""
+
+    def __init__(self) -> None:
+        """Start without pictures."""
+        self._kept: list[tuple[str, str]] = []  # a name within the document, and base64
+
+    def keep(self, encoded: str) -> str:
+        """Keep a picture in base64, and return its address."""
+        self._kept.append((embedded_address(encoded), encoded))
+        return f"{_ADDRESS}{len(self._kept) - 1}"
+
+    def find(self, address: str) -> tuple[str, Load] | None:
+        """Return a picture's name within the document and what loads it; None for another address."""
+        number = address.removeprefix(_ADDRESS)
+        is_number = number.isascii() and number.isdigit() and len(number) < 10
+        if not address.startswith(_ADDRESS) or not is_number or int(number) >= len(self._kept):
+            return None
+        name, encoded = self._kept[int(number)]
+        return name, lambda: decoded_picture(encoded)
+
+    @staticmethod
+    def is_address(text: str) -> bool:
+        """Return True if a text has the form of the addresses."""
+        return text.startswith(_ADDRESS)
+
+
 class PagePictures:
     """The pictures that one HTML page may show, by the addresses in it."""
 
@@ -33,14 +61,13 @@ class PagePictures:
         """Set the folder of the page in its book, or ""; `read` returns the bytes at a path, b"" if there are none."""
         self._folder = folder
         self._read = read
-        self._embedded: list[tuple[str, str]] = []  # a name within the document, and base64
+        self._embedded = EmbeddedPictures()
 
     def take_embedded(self, source: str) -> str:
         """Return the source of the page with short addresses in place of the pictures in it, which are kept."""
 
         def shortened(match: re.Match[str]) -> str:
-            self._embedded.append((embedded_address(match["encoded"]), match["encoded"]))
-            return f"{match[1]}{_ADDRESS}{len(self._embedded) - 1}" + "\n" * match["encoded"].count("\n")
+            return match[1] + self._embedded.keep(match["encoded"]) + "\n" * match["encoded"].count("\n")
 
         return _EMBEDDED.sub(shortened, source) if "base64," in source else source
 
@@ -48,13 +75,30 @@ class PagePictures:
         """Return a picture's name within the document and what loads it; None for an address that isn't followed."""
         address = address.strip()
         if address.startswith(_ADDRESS):
-            number = address.removeprefix(_ADDRESS)
-            if not number.isascii() or not number.isdigit() or len(number) > 9 or int(number) >= len(self._embedded):
-                return None
-            name, encoded = self._embedded[int(number)]
-            return name, lambda: decoded_picture(encoded)
+            return self._embedded.find(address)
         path = linked_path(address, self._folder)
         return None if path is None else (path, lambda: self._read(path))
+
+
+class MessagePictures(PagePictures):
+    """The pictures that a page in a message or a saved web page may show: its other parts, and those in its source."""
+
+    def __init__(self, location: str, parts: Mapping[str, Load]) -> None:
+        """Set the page's URL or "", and what loads a part by its URL, which is "cid:" and its id if it has one."""
+        super().__init__("", lambda _: b"")
+        self._location = location
+        self._parts = parts
+
+    def find(self, address: str) -> tuple[str, Load] | None:
+        """Return a picture's name within the document and what loads it; None for an address that isn't followed."""
+        address = address.strip()[:_MAX_ADDRESS]
+        if address.startswith(_ADDRESS):
+            return super().find(address)
+        with suppress(ValueError):  # no URL
+            for url in (address, unquote(address), urljoin(self._location, address)):
+                if url in self._parts:
+                    return url, self._parts[url]
+        return None
 
 
 def linked_path(address: str, folder: str = "") -> str | None:

@@ -60,6 +60,8 @@ class ExtractOptions:
         folder: The folder of the file. Pictures in it that the file shows are read; None to open no other file.
         limits: The limits on the text and structure of a file.
         nesting: The number of documents that this one is inside of, such as 1 for an attachment.
+        recognise_until: The CPU time of this process at which no other picture's words are looked for. None means that
+            of `recognition.recognition_end`.
         steady_only: True to read, of the files in this one, those in steady formats only; see `registry.Format`.
     """
 
@@ -71,6 +73,7 @@ class ExtractOptions:
     folder: Path | None = None
     limits: ExtractLimits = ExtractLimits()
     nesting: int = 0
+    recognise_until: float | None = None
     steady_only: bool = False
 
     @property

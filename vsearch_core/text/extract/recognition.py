@@ -41,9 +41,9 @@ class RecognisedLine:
 class Recogniser:
     """Recognises the text in the pictures of one file, until the file's time is up."""
 
-    def __init__(self) -> None:
-        """Start the clock."""
-        self._end = time.process_time() + _TIME_SHARE * SECONDS
+    def __init__(self, until: float | None = None) -> None:
+        """Set the CPU time of this process at which no other picture is begun. None is that of `recognition_end`."""
+        self._end = recognition_end() if until is None else until
 
     @property
     def has_time(self) -> bool:
@@ -56,6 +56,11 @@ class Recogniser:
         start = builder.length
         builder.add(as_text(lines))
         add_boxes(builder, start, builder.text_since(start), lines)
+
+
+def recognition_end() -> float:
+    """Return the CPU time of this process at which a file that is begun now has no time left for recognition."""
+    return time.process_time() + _TIME_SHARE * SECONDS
 
 
 def is_installed() -> bool:

@@ -79,7 +79,7 @@ class Format:
             then be read without a worker process.
         often_textless: True if many files of the format have no text. They are skipped, not failed, if `needs` isn't
             installed.
-        figures: True if the pictures in its files are read as figures.
+        figures: True if the pictures in its files are read, as figures or as files of their own.
         version: The version of the extractor. A higher one makes updates read the files of this format again.
     """
 
@@ -117,12 +117,12 @@ FORMATS = (
     Format("manual page", (*_MANUALS, ".man", ".mdoc", ".roff"), "man:extract"),
     Format(SOURCE_CODE, _PROGRAMS, "code:extract", steady=True, version=3),
     Format("HTML", (".html", ".htm", ".xhtml"), "html:extract_file", figures=True, version=4),
-    Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page", version=2),
+    Format("saved web page", (".mhtml", ".mht"), "mail:extract_web_page", "page", figures=True, version=3),
     Format("XML", _XML, "xml:extract", version=3),
     Format("PDF", (".pdf",), "pdf:extract", "page", figures=True, version=5),
     Format("Word document", (".docx", ".docm", ".dotx"), "docx:extract", "page", figures=True, version=4),
     Format("PowerPoint presentation", (".pptx", ".pptm", ".ppsx"), "pptx:extract", "slide", figures=True, version=3),
-    Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet", version=2),
+    Format("Excel spreadsheet", (".xlsx", ".xlsm", ".xltx"), "xlsx:extract", "sheet", figures=True, version=3),
     Format("Word document before 2007", (".doc", ".dot"), "old_office:extract", "page", version=2),
     Format("Excel spreadsheet before 2007", (".xls", ".xlt"), "old_office:extract", "sheet", version=2),
     Format("PowerPoint presentation before 2007", (".ppt", ".pps"), "old_office:extract", "slide", version=2),
@@ -136,25 +136,25 @@ FORMATS = (
         figures=True,
         version=3,
     ),
-    Format("RTF", (".rtf",), "rtf:extract", "page", version=2),
-    Format("book (FB2)", (".fb2",), "xml:extract_book", version=2),
+    Format("RTF", (".rtf",), "rtf:extract", "page", figures=True, version=3),
+    Format("book (FB2)", (".fb2",), "xml:extract_book", figures=True, version=3),
     Format("book (EPUB)", (".epub",), "epub:extract", "section", figures=True, version=4),
     Format("CSV and TSV", (".csv", ".tsv", ".tab"), "plain:extract_table", version=3),
     Format("JSON", (".json", ".json5", ".jsonc", ".geojson"), "data:extract_json", version=2),
     Format("JSON lines", (".jsonl", ".ndjson"), "data:extract_jsonl", version=2),
     Format("YAML", (".yaml", ".yml"), "data:extract_yaml"),
     Format("TOML and INI", (".toml", ".ini", ".cfg"), "data:extract_sections"),
-    Format("e-mail", (".eml",), "mail:extract", "page", version=3),
-    Format("Apple Mail message", (".emlx",), "mail:extract_emlx", "page", version=2),
-    Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message", version=2),
-    Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg", version=2),
-    Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell", version=2),
+    Format("e-mail", (".eml",), "mail:extract", "page", figures=True, version=4),
+    Format("Apple Mail message", (".emlx",), "mail:extract_emlx", "page", figures=True, version=3),
+    Format("mailbox", (".mbox", ".mbx"), "mail:extract_mailbox", "message", figures=True, version=3),
+    Format("Outlook message", (".msg",), "msg:extract", "page", needs="olefile", extra="msg", figures=True, version=3),
+    Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell", figures=True, version=3),
     Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract", version=2),
     Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract", version=3),
     Format(PICTURE, PICTURES, "picture:extract", "page", needs="PIL", extra="images", often_textless=True, version=2),
-    Format("zip archive", (".zip",), "archive:extract_zip", MEMBER),
-    Format("tar archive", (".tar", *_COMPRESSED_TAR), "archive:extract_tar", MEMBER),
-    Format("7z archive", (".7z",), "archive:extract_7z", MEMBER, needs="py7zr", extra="archives"),
+    Format("zip archive", (".zip", ".cbz"), "archive:extract_zip", MEMBER, figures=True),
+    Format("tar archive", (".tar", *_COMPRESSED_TAR), "archive:extract_tar", MEMBER, figures=True),
+    Format("7z archive", (".7z",), "archive:extract_7z", MEMBER, needs="py7zr", extra="archives", figures=True),
 )
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 

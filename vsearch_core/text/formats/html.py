@@ -3,18 +3,16 @@
 import html
 import itertools
 import re
-from bisect import bisect_right
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from vsearch_core.json_text import parse_json
 from vsearch_core.model import Document, JsonValue, Span
-from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import decode, one_line
-from vsearch_core.text.extract.figures import Figures, FoundFigure, Load, distinct_texts
+from vsearch_core.text.extract.figures import Figures, FoundFigure, Load, distinct_texts, with_figures
 from vsearch_core.text.extract.headings import MAX_TITLE, spans_between, with_blocks
 from vsearch_core.text.extract.layout import TextLayout
 from vsearch_core.text.extract.linked_pictures import PagePictures, read_beside
@@ -118,11 +116,7 @@ def extract_file(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> 
     figures = Figures(name, options)
     pictures = PagePictures("", partial(read_beside, options.folder))
     document = extract(name, data, options, PageFigures(figures, pictures))
-    builder = DocumentBuilder(name, options.limits)
-    figures.report(builder)
-    boxes = builder.boxes if document.boxes is None else document.boxes
-    left_out = (*document.left_out, *builder.left_out)
-    return replace(document, left_out=left_out, boxes=None if boxes is None else tuple(boxes))
+    return figures.reported(document, options.limits)
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS, figures: PageFigures | None = None) -> Document:
@@ -157,23 +151,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS, figures:
     )
     if figures is None or not layout.figures:
         return document
-    return _with_figures(name, document, layout, figures.figures, options.limits)
-
-
-def _with_figures(
-    name: str, document: Document, layout: TextLayout, figures: Figures, limits: ExtractLimits
-) -> Document:
-    """Return the document with its figures after its text, below the headings that they stand under."""
-    builder = DocumentBuilder(name, limits)
-    if document.text:
-        builder.add_document(document, lines=document.lines or ())
-    starts = [span.start for span in document.spans]
-    found = []
-    for start, figure in layout.placed_figures():
-        at = bisect_right(starts, start) - 1
-        found.append(replace(figure, titles=document.spans[at].heading if at >= 0 else ()))
-    figures.write(builder, found)
-    return builder.document(document.title, document.language, document.metadata)
+    return with_figures(name, document, layout.placed_figures(), figures.figures, options.limits)
 
 
 _UNPARSED: Any = object()  # stands for the tree of a page that is read without one

@@ -5,13 +5,14 @@ import codecs
 import email
 import quopri
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import Message
 from email.policy import Compat32
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import Document, JsonValue
@@ -19,7 +20,10 @@ from vsearch_core.text.extract.attachments import Attachments
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import SAMPLE, decode, one_line
 from vsearch_core.text.extract.failures import damaged, too_large
+from vsearch_core.text.extract.figures import MAX_BYTES, Figures, Load
+from vsearch_core.text.extract.linked_pictures import MessagePictures
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
+from vsearch_core.text.formats.html import PageFigures
 from vsearch_core.text.formats.html import extract as extract_html
 from vsearch_core.text.formats.plain import extract as extract_plain
 
@@ -42,7 +46,7 @@ _ISO_DATE = re.compile(
 )
 _SEVEN_BIT = {"utf-7": "utf-7", "unicode-1-1-utf-7": "utf-7", "hz-gb-2312": "hz", "hz": "hz"}
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
-_NO_TEXT = frozenset({"image", "audio", "video", "font"})
+_NO_TEXT = frozenset({"audio", "video", "font"})
 _SIGNATURES = frozenset(
     f"application/{kind}" for kind in ("pgp-signature", "pgp-keys", "pkcs7-signature", "x-pkcs7-signature")
 )
@@ -122,14 +126,42 @@ def extract_mailbox(name: str, data: bytes, options: ExtractOptions = DEFAULTS) 
 
 
 def extract_web_page(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the text of the HTML page in an MHTML file. Raises ExtractionError if it contains none."""
+    """Return the text of the HTML page in an MHTML file, and after it its figures.
+
+    Raises ExtractionError if it contains no page.
+    """
     message = _parse(name, data, options.limits)
-    for part in _leaves(message, options.limits.parts):
+    leaves = [*_leaves(message, options.limits.parts)]
+    for part in leaves:
         if part.get_content_type() in {"text/html", "application/xhtml+xml"}:
-            page = extract_html(name, _bytes(part), options)
+            figures = Figures(name, options)
+            pictures = MessagePictures(_location(part), _pictures(leaves))
+            page = extract_html(name, _bytes(part), options, PageFigures(figures, pictures))
+            page = figures.reported(page, options.limits)
             address = _header(message, "Snapshot-Content-Location")
             return replace(page, lines=None, metadata={**page.metadata, **({"address": address} if address else {})})
     raise ExtractionError(name, "contains no HTML page", "damaged-file")
+
+
+def _location(part: Message) -> str:
+    return str(part.get("Content-Location", "")).strip()
+
+
+def _pictures(leaves: Sequence[Message]) -> dict[str, Load]:
+    """Return what loads the pictures of a message, by their URLs."""
+    found: dict[str, Load] = {}
+    for part in leaves:
+        if part.get_content_maintype() == "image":
+            identifier = str(part.get("Content-ID", "")).strip().strip("<>")
+            for url in filter(None, (_location(part), identifier and f"cid:{identifier}")):
+                found.setdefault(url, partial(_bytes_within, part))
+    return found
+
+
+def _bytes_within(part: Message) -> bytes:
+    """Return the bytes of a picture; b"" if it has more than `MAX_BYTES`."""
+    data = _bytes(part)
+    return data if len(data) <= MAX_BYTES else b""
 
 
 class _Bounded(Compat32):
@@ -197,6 +229,8 @@ def _add(
         builder.add(text, lines=[line] * (text.count("\n") + 1) if line else ())
     for file, part in reader.readable:
         attachments.add(builder, file, _bytes(part), line)
+    for file, part in reader.pictures:
+        attachments.add_picture(builder, file, _bytes(part), line)
 
 
 class _MessageReader:
@@ -208,6 +242,7 @@ class _MessageReader:
         self.blocks: list[str] = []
         self.attachments: list[str] = []
         self.readable: list[tuple[str, Message]] = []  # attachments that may have text, by name
+        self.pictures: list[tuple[str, Message]] = []  # by name, in the text or attached
         self._texts: dict[int, str] = {}  # id of a part -> its text
 
     def read(self, message: Message) -> None:
@@ -240,7 +275,10 @@ class _MessageReader:
         file = _file_name(part)
         if file:
             self.attachments.append(file)
-            if part.get_content_maintype() not in _NO_TEXT and part.get_content_type() not in _SIGNATURES:
+            if part.get_content_maintype() == "image":
+                if part.get_content_subtype() != "svg+xml":
+                    self.pictures.append((file, part))
+            elif part.get_content_maintype() not in _NO_TEXT and part.get_content_type() not in _SIGNATURES:
                 self.readable.append((file, part))
         elif is_shown and part.get_content_maintype() == "text":
             self.blocks.append(self._text(part))

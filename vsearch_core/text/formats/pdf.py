@@ -368,7 +368,7 @@ def _with_recognised_text(name: str, data: bytes, pages: _Pages, options: Extrac
     from vsearch_core.text.extract.recognition import Recogniser, as_text, recognise
     from vsearch_core.text.formats.pdf_text import drawn_pages
 
-    wanted, recogniser = sorted({*pages.pictures, *pages.unreadable}), Recogniser()
+    wanted, recogniser = sorted({*pages.pictures, *pages.unreadable}), Recogniser(options.recognise_until)
     pages.pictures, pages.unreadable = [], []
     for number, image in drawn_pages(data, options.password, [(number, None) for number in wanted]):
         if not recogniser.has_time:

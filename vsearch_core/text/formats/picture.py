@@ -41,7 +41,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     _add_captions(builder, known)
     if options.ocr and is_installed():
         builder.boxes = []
-        _add_words(builder, data, pages)
+        _add_words(builder, data, pages, options.recognise_until)
     summary = None if options.nesting else PictureSummary(_hash(name, data), builder.length > 0)
     if not builder.length and (options.nesting or is_icon):
         raise _no_text(builder, options)
@@ -86,9 +86,9 @@ def _add_captions(builder: DocumentBuilder, known: PictureFacts) -> None:
             builder.add(f"{noun}: {', '.join(values)}")
 
 
-def _add_words(builder: DocumentBuilder, data: bytes, pages: int) -> None:
+def _add_words(builder: DocumentBuilder, data: bytes, pages: int, until: float | None) -> None:
     """Recognise the words in a picture, and add them with their places. A TIFF's pages are parted and numbered."""
-    recogniser = Recogniser()
+    recogniser = Recogniser(until)
     late: list[int] = []
     damaged: list[int] = []
     with opened(builder.name, data) as image:

@@ -4,15 +4,18 @@ import codecs
 import datetime
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from vsearch_core.errors import BinaryFileError
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import damaged, too_large
+from vsearch_core.text.extract.figures import MAX_BYTES, Figures, FoundFigure, Load, WaitingFigures, distinct_texts
 from vsearch_core.text.extract.headings import useful_title
-from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
+from vsearch_core.text.extract.office import alternative_text
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|([^\\{}\r\n]+)|[\r\n]+", re.DOTALL
@@ -61,7 +64,7 @@ _CHARACTERS = {
 }
 _ENDS = frozenset({"par", "sect", "page", "row"})
 _DROPPED = frozenset(  # groups without text, and headers and footers
-    {"colortbl", "pict", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr"}
+    {"colortbl", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr"}
     | {"footerf", "fldinst", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "atnid", "atnauthor", "comment"}
     | {
         "template",
@@ -87,28 +90,36 @@ _DROPPED = frozenset(  # groups without text, and headers and footers
     }
     | {"filetbl", "revtbl", "bkmkstart", "nextfile", "falt", "panose", "fontemb"}
     | {"objdata", "objclass", "objname", "objalias", "objsect", "objtime"}  # of an object all but its result
-    | {"sn", "sv", "shprslt"}  # of a shape all but its text
+    | {"shprslt", "nonshppict"}  # of a shape all but its text and picture; other forms of pictures
 )
 _INFORMATION = {"title": "title", "author": "author", "subject": "subject", "keywords": "keywords"}
 _STARRED = frozenset(
-    {"shptxt", "shpinst", "do", "dptxbxtext", "annotation"}
+    {"shptxt", "shpinst", "do", "dptxbxtext", "annotation", "shppict", "picprop"}
 )  # groups with text that old readers are to ignore
 _NOTES = frozenset({"footnote", "annotation"})  # groups whose text goes into parentheses
 _LABELS = frozenset({"listtext", "pntext"})  # groups with the number of a list's paragraph
+_PICTURES_ONLY = "pictures"  # the target of a group of which only pictures are read
+_PICTURE = "picture"
+_PROPERTY, _DESCRIPTION = "sn", "description"  # the name of a shape's property; the value of the one below
+_DESCRIPTION_NAME = "wzDescription"
 _DATES = {"creatim": "created", "revtim": "modified"}
+_UNWRITTEN = frozenset({"", _PICTURES_ONLY, _PICTURE})  # targets of groups without text
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
+_NO_DIGITS = re.compile(rb"[^0-9A-Fa-f]+")
 
 
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return the paragraphs under their headings. A table has one line per row; notes and comments are in parentheses.
 
     The text includes the numbers of lists, text boxes, and the text that embedded objects show. Headers and footers are
-    left out. Raises ExtractionError if the file is damaged, and BinaryFileError if it isn't RTF.
+    left out. Figures come last. Raises ExtractionError if the file is damaged, and BinaryFileError if it isn't RTF.
     """
     if not data.lstrip().startswith(b"{\\rtf"):
         raise BinaryFileError(name, "isn't RTF, although its name says so", "wrong-suffix")
-    reader = _RtfReader(name, options.limits)
+    reader = _RtfReader(name, options)
     reader.read(data)
+    reader.figures.write()
+    reader.figures.figures.report(reader.builder)
     information = dict(reader.information)
     title = information.pop("title", None)
     return reader.builder.document(useful_title(str(title or "")), metadata=information)
@@ -116,7 +127,11 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The properties of a group. `target` is where its text goes: "text", a key of the metadata, or "" to drop it."""
+    """The properties of a group.
+
+    `target` is where its text goes: "text", a key of the metadata, the picture or a property of a shape, or "" to drop
+    all of it.
+    """
 
     target: str
     encoding: str
@@ -124,13 +139,39 @@ class _Group:
     style: int = 0
 
 
+@dataclass(slots=True)
+class _Picture:
+    """A picture that is being read: its bytes in hex, or as they are."""
+
+    hexadecimal: list[bytes] = field(default_factory=list)
+    binary: bytes = b""
+    is_readable: bool = False  # the file says that it is a PNG or JPEG
+
+    def loader(self) -> Load | None:
+        """Return what loads the picture's bytes, or None if it is in another format or too large."""
+        digits, binary = b"".join(self.hexadecimal), self.binary
+        if not self.is_readable or len(digits) > 2 * MAX_BYTES or len(binary) > MAX_BYTES:
+            return None
+        return lambda: binary or _from_hexadecimal(digits)
+
+
+def _from_hexadecimal(digits: bytes) -> bytes:
+    digits = _NO_DIGITS.sub(b"", digits)
+    return bytes.fromhex(digits[: len(digits) & ~1].decode("ascii"))
+
+
 class _RtfReader:
     """Reads the groups of an RTF document, and adds its paragraphs to the builder."""
 
-    def __init__(self, name: str, limits: ExtractLimits) -> None:
+    def __init__(self, name: str, options: ExtractOptions) -> None:
         self.name = name
-        self.limits = limits
-        self.builder = DocumentBuilder(name, limits)
+        self.limits = options.limits
+        self.builder = DocumentBuilder(name, options.limits)
+        self.figures = WaitingFigures(self.builder, Figures(name, options))
+        self.picture = _Picture()
+        self.description = ""  # of the open shape or picture
+        self.has_figure = False  # the open shape or picture is one
+        self.captions: set[int] = set()  # styles
         self.information: dict[str, JsonValue] = {}
         self.group = _Group("text", "cp1252")
         self.stack: list[_Group] = []
@@ -143,6 +184,7 @@ class _RtfReader:
         self.length = self.skip = 0
         self.date: dict[str, int] = {}
         self.starred = self.in_table = False
+        self.property = ""  # the name of the open shape's last one
         self.is_first = False  # nothing of the group has come yet
 
     def read(self, data: bytes) -> None:
@@ -157,7 +199,10 @@ class _RtfReader:
             elif word is not None:
                 argument = int(number) if number else None
                 if word == b"bin":
-                    position += max(argument or 0, 0)
+                    end = position + max(argument or 0, 0)
+                    if self.group.target == _PICTURE:
+                        self.picture.binary = data[position : min(end, position + MAX_BYTES + 1)]
+                    position = end
                 self.word(word.decode("ascii"), argument)
             elif code is not None:
                 self.write_code(int(code, 16))
@@ -199,10 +244,22 @@ class _RtfReader:
         The text of the target "text" needs nothing, because it is in the document already.
         """
         text = one_line("".join(self.texts.pop(target, []))) if target != "text" else ""
-        if target in _INFORMATION and text:
+        if target == _PICTURE:
+            self.end_picture()
+        elif target == "styles":
+            self.style = 0  # else the last style of the sheet would be that of the first paragraph
+        elif target == _PROPERTY:
+            self.property = text
+        elif target == _DESCRIPTION:
+            self.description = alternative_text({"descr": text})
+            if self.has_figure:
+                self.figures.describe(self.description)
+        elif target in _INFORMATION and text:
             self.information[_INFORMATION[target]] = text[:2000]
         elif target == "style" and (match := _HEADING.match(text)):
             self.levels[self.style] = int(match[1])
+        elif target == "style" and text.rstrip(";").casefold() == "caption":
+            self.captions.add(self.style)
         elif target in _DATES:
             with suppress(KeyError, ValueError, OverflowError):  # some programs write zeros
                 date = datetime.date(self.date["yr"], self.date["mo"], self.date["dy"])
@@ -211,6 +268,16 @@ class _RtfReader:
             self.write(f"{text} " if any(map(str.isalnum, text)) else "- ")
         elif target in _NOTES and text:
             self.write(f" ({text})")
+
+    def end_picture(self) -> None:
+        """Add the open picture as a figure, if it is one."""
+        load = self.picture.loader()
+        if load is not None:
+            address = blake2b(load(), digest_size=16).hexdigest()
+            if self.figures.figures.is_figure(address, load):
+                self.figures.add(FoundFigure(address, load, distinct_texts(self.description)))
+                self.has_figure = True
+        self.picture = _Picture()
 
     def word(self, word: str, argument: int | None) -> None:
         value = argument or 0
@@ -251,6 +318,10 @@ class _RtfReader:
             return
         if word in _DROPPED or (self.starred and word not in _STARRED):
             self.group = replace(self.group, target="")
+        elif word in {"pict", "shpinst", "picprop", "sn", "sv"}:
+            self.shape_part(word)
+        elif word in {"pngblip", "jpegblip"}:
+            self.picture.is_readable = True
         elif word == "fonttbl":
             self.group = replace(self.group, target="fonts")
         elif word == "stylesheet":
@@ -258,6 +329,20 @@ class _RtfReader:
         elif word in _INFORMATION or word in _DATES or word in _NOTES or word in _LABELS or word == "info":
             self.group = replace(self.group, target=word)
             self.date = {}
+
+    def shape_part(self, word: str) -> None:
+        """Set the target of a group that is a shape, a picture, or the name or value of a property of these."""
+        if word == "sv":
+            is_description = self.property == _DESCRIPTION_NAME
+            self.group = replace(self.group, target=_DESCRIPTION if is_description else _PICTURES_ONLY)
+            return
+        is_of_shape = self.group.target == _PICTURES_ONLY
+        if word == "shpinst" or (word == "pict" and not is_of_shape):
+            self.description, self.has_figure = "", False
+        targets = {"pict": _PICTURE, "picprop": _PICTURES_ONLY, "sn": _PROPERTY}
+        self.group = replace(self.group, target=targets.get(word, self.group.target))
+        if word == "pict":
+            self.picture = _Picture()
 
     def set_encoding(self, word: str, value: int) -> None:
         if word in {"ansicpg", "mac"}:
@@ -289,10 +374,13 @@ class _RtfReader:
     def write_code(self, code: int) -> None:
         if self.skip:
             self.skip -= 1
-        elif self.group.target:
+        elif self.group.target not in _UNWRITTEN:
             self.hexadecimal.append(code)
 
     def write_bytes(self, run: bytes) -> None:
+        if self.group.target == _PICTURE:
+            self.picture.hexadecimal.append(run)
+            return
         skipped = min(self.skip, len(run))
         self.skip -= skipped
         self.write(run[skipped:].decode(self.group.encoding, errors="replace"))
@@ -305,7 +393,7 @@ class _RtfReader:
 
     def write(self, text: str) -> None:
         target = self.group.target
-        if not target or not text:
+        if target in _UNWRITTEN or not text:
             return
         self.length += len(text)
         if self.length > self.limits.text_chars:
@@ -326,7 +414,11 @@ class _RtfReader:
         text = "\n".join(line for line in lines if line)
         level = self.level or self.levels.get(self.style, 0)
         self.in_table = False
-        if row:
+        is_caption = self.style in self.captions and self.figures.lacks_caption
+        self.figures.lacks_caption = self.figures.lacks_caption and not text
+        if is_caption and text:
+            self.figures.describe(text)
+        elif row:
             self.builder.add(text, "rows", tight=True)
         elif level and text:
             self.builder.heading(level, text)

@@ -3,11 +3,13 @@
 import datetime
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vsearch_core.model import Document
 from vsearch_core.text.extract.builder import DocumentBuilder, numbered
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.figures import Figures, WaitingFigures
 from vsearch_core.text.extract.office import EmbeddedParts, Paragraphs, alternative_text
 from vsearch_core.text.extract.options import DEFAULTS, ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.package import Package, Properties
@@ -36,8 +38,8 @@ EPOCHS = (datetime.datetime(1899, 12, 30), datetime.datetime(1904, 1, 1))
 def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
     """Return the rows of each sheet under the sheet's name. Formulas have the values that were saved in the file.
 
-    Text boxes, the words in charts, alternative texts and comments follow the rows of their sheet. Raises
-    ExtractionError if the file can't be read.
+    Text boxes, the words in charts, alternative texts and comments follow the rows of their sheet, and figures these.
+    Raises ExtractionError if the file can't be read.
     """
     package, limits = Package(name, data, KIND, options), options.limits
     main = next(iter(package.related("", "officeDocument")), "xl/workbook.xml")
@@ -51,6 +53,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     for member in package.related(main, "styles"):
         package.walk(member, styles)
     builder = DocumentBuilder(name, limits)
+    figures = WaitingFigures(builder, Figures(name, options))
     sheets = package.relations(main)
     missing: list[int] = []
     for number, (title, relation) in enumerate(book.sheets, 1):
@@ -60,8 +63,10 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             continue
         cells = _Cells(Sheet(name, limits), texts.texts, styles.formats, EPOCHS[book.from_1904])
         package.walk(member, cells)
-        notes = _notes(package, member)
-        cells.sheet.write(builder, number, title, notes)
+        notes = _notes(package, member, figures)
+        cells.sheet.write(builder, number, title, notes, has_figures=not figures.is_empty)
+        figures.write(builder.titles)
+    figures.figures.report(builder)
     if missing:
         builder.left_out.append("can't find " + numbered("sheet", missing))
     return builder.document(properties.title, properties.language, properties.metadata)
@@ -120,15 +125,15 @@ class _SharedTexts:
             self._parts.clear()
 
 
-def _notes(package: Package, sheet: str) -> list[tuple[int, str]]:
-    """Return the text boxes, charts and comments of a sheet, each with its row."""
+def _notes(package: Package, sheet: str, figures: WaitingFigures) -> list[tuple[int, str]]:
+    """Return the text boxes, charts and comments of a sheet, each with its row. Add its figures to `figures`."""
     notes: list[tuple[int, str]] = []
     related = [*package.relations(sheet).values()]
     is_threaded = any(kind == "threadedComment" for kind, _ in related)
     for wanted in ("drawing", "threadedComment", "comments"):
         for kind, member in related:
             if kind == wanted:
-                handler = _Notes(package, member)
+                handler = _Notes(package, member, figures)
                 package.walk(member, handler)
                 notes += handler.notes
     return [(row, note) for row, note in notes if not (is_threaded and note.startswith(_THREADED))]
@@ -137,13 +142,15 @@ def _notes(package: Package, sheet: str) -> list[tuple[int, str]]:
 class _Notes(Paragraphs):
     """Collects the paragraphs of a drawing or of comments, each with the row that it belongs to."""
 
-    def __init__(self, package: Package, part: str) -> None:
+    def __init__(self, package: Package, part: str, figures: WaitingFigures) -> None:
         super().__init__(package)
+        self._figures = figures
+        self._description = ""  # of the open picture, until it is a figure's
         self.notes: list[tuple[int, str]] = []
-        self._parts_shown = EmbeddedParts(package, part)
+        self._parts_shown = EmbeddedParts(package, part, figures.figures)
         self._row = 1
         self._digits = ""
-        self._in_anchor = self._in_row = False
+        self._in_anchor = self._in_row = self._in_picture = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         super().start(tag, attributes)
@@ -154,6 +161,16 @@ class _Notes(Paragraphs):
             self._in_anchor = True
         elif tag == "row" and self._in_anchor:
             self._in_row, self._digits = True, ""
+        elif tag == "pic":
+            self._in_picture, self._description = True, ""
+        elif tag == "blip" and self._in_picture:
+            figure = self._parts_shown.figure(attributes.get("embed", ""), self._description)
+            if figure is not None:
+                self._figures.add(replace(figure, line=self._row))
+                self._description = ""
+        if tag == "cNvPr" and self._in_picture:
+            self._description = alternative_text(attributes)
+            return
         lines = [alternative_text(attributes)] if tag == "cNvPr" else self._parts_shown.lines(tag, attributes)
         self.notes += [(self._row, line) for line in lines if line]
 
@@ -166,6 +183,9 @@ class _Notes(Paragraphs):
         super().end(tag)
         if tag == "from":
             self._in_anchor = False
+        elif tag == "pic":
+            self._in_picture = False
+            self.notes += [(self._row, self._description)] if self._description else []
         elif tag == "row" and self._in_row:
             self._in_row = False
             self._row = int(self._digits) + 1 if _ROW.fullmatch(self._digits) else 1

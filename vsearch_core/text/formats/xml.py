@@ -5,10 +5,14 @@ Regular expressions find the tags. Without a parser, entities and deep nesting c
 
 import html
 import re
+from collections.abc import Callable
+from dataclasses import replace
 
 from vsearch_core.model import Document, JsonValue
 from vsearch_core.text.extract.decode import decode, one_line
+from vsearch_core.text.extract.figures import Figures, FoundFigure, distinct_texts, with_figures
 from vsearch_core.text.extract.headings import Heading, spans_between
+from vsearch_core.text.extract.linked_pictures import EmbeddedPictures
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 
 _ENCODING = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]{2,40})")
@@ -19,7 +23,11 @@ _MARKUP = re.compile(
     r"|<(?P<close>/?)(?P<tag>[^\s<>/!?][^\s<>/]*+)(?P<attributes>(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*?)(?P<empty>/?)>",
     re.DOTALL,
 )  # possessive, so that no input is scanned twice
-_BINARY = re.compile(r"<(?:\w{1,20}:)?binary\b[^<>]*+>[^<>]*+(?:</(?:\w{1,20}:)?binary\s*>)?")
+_BINARY = re.compile(
+    r"<(?:\w{1,20}:)?binary\b(?P<attributes>[^<>]*+)>(?P<encoded>[^<>]*+)(?:</(?:\w{1,20}:)?binary\s*>)?"
+)
+_ID = re.compile(r"\bid\s{0,9}=\s{0,9}[\"']([^\"'<>]{1,500})[\"']")
+_HREF = re.compile(r"\bhref\s{0,9}=\s{0,9}[\"']#([^\"'<>]{1,500})[\"']")
 _ABOUT_FILE = re.compile(r"<document-info\b[^<>]*+>(?:[^<]|<(?!/?document-info\b))*+")  # identifiers and versions
 _SPOKEN = re.compile(
     r"(?<!w:)\b(?:title|name|label|alt|value|summary|description|content|caption|text)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')",
@@ -44,27 +52,56 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
 
 
 def extract_book(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Document:
-    """Return the text of a FictionBook (FB2) without its pictures. Its description becomes metadata.
+    """Return the text of a FictionBook (FB2), and after it its figures. Its description becomes metadata.
 
     Raises BinaryFileError if the file isn't text.
     """
-    source = _BINARY.sub(_lines, _ABOUT_FILE.sub(_lines, _source(name, data)))
+    figures, embedded = Figures(name, options), EmbeddedPictures()
+    kept: dict[str, str] = {}  # the id of a picture -> its address
+
+    def take(binary: re.Match[str]) -> str:
+        found = _ID.search(binary["attributes"])
+        if found and len(kept) < options.limits.parts:
+            kept.setdefault(found[1], embedded.keep(binary["encoded"]))
+        return _lines(binary)
+
+    source = _source(name, data, take_blobs=lambda text: _BINARY.sub(take, text))
+    source = _ABOUT_FILE.sub(_lines, source)
     about = source[: source.find("<body")] if "<body" in source else source[:10_000]
     facts = {key: _fact(about, key) for key in ("book-title", "lang", "date", "first-name", "last-name")}
-    text, headings = _MarkupRemover(source, options.limits.headings).run()
+    placed: list[tuple[int, FoundFigure]] = []
+
+    def show(tag: str, attributes: str, start: int, line: int) -> bool:
+        href = _HREF.search(attributes) if tag == "image" else None
+        found = embedded.find(kept.get(href[1], "")) if href else None
+        if found is None or not figures.is_figure(*found):
+            return False
+        placed.append((start, FoundFigure(*found, distinct_texts(*_spoken(attributes)), line=line)))
+        return True
+
+    text, headings = _MarkupRemover(source, options.limits.headings, show).run()
     author = f"{facts['first-name']} {facts['last-name']}".strip()
     metadata: dict[str, JsonValue] = {
         key: value for key, value in (("author", author), ("date", facts["date"])) if value
     }
     title = facts["book-title"] or next((heading.title for heading in headings), None)
     language = facts["lang"].partition("-")[0].lower() or None
-    return Document(text, spans_between(text, headings), title, language, metadata)
+    document = Document(text, spans_between(text, headings), title, language, metadata)
+    if placed:
+        document = replace(document, lines=tuple(range(1, text.count("\n") + 2)))
+        document = with_figures(name, document, placed, figures, options.limits)
+    return figures.reported(document, options.limits)
 
 
-def _source(name: str, data: bytes) -> str:
+def _source(name: str, data: bytes, take_blobs: Callable[[str], str] = str) -> str:
     """Decode the bytes, with the encoding that the XML declaration names, if there is one."""
     declared = _ENCODING.match(data[:400].lstrip())
-    return decode(name, data, declared[1].decode() if declared else None)
+    return decode(name, data, declared[1].decode() if declared else None, take_blobs=take_blobs)
+
+
+def _spoken(attributes: str) -> list[str]:
+    """Return the values of attributes that hold words, such as `title`."""
+    return [html.unescape(double or single) for double, single in _SPOKEN.findall(attributes)]
 
 
 def _fact(source: str, tag: str) -> str:
@@ -82,10 +119,15 @@ def _lines(match: re.Match[str]) -> str:
     return "\n" * match[0].count("\n") or " "
 
 
+Show = Callable[[str, str, int, int], bool]  # tag, attributes, offset in the text, line -> True if it is a figure
+
+
 class _MarkupRemover:
     """Writes the source without its markup, and collects its titles as headings."""
 
-    def __init__(self, source: str, max_headings: int) -> None:
+    def __init__(self, source: str, max_headings: int, show: Show | None = None) -> None:
+        self.show = show
+        self.line = 1
         self.max_headings = max_headings
         self.source = source
         self.parts: list[str] = []
@@ -108,6 +150,7 @@ class _MarkupRemover:
         if text:
             self.parts.append(text)
             self.length += len(text)
+            self.line += text.count("\n")
 
     def markup(self, match: re.Match[str]) -> None:
         lines = "\n" * match[0].count("\n")
@@ -116,10 +159,12 @@ class _MarkupRemover:
             return
         if match["tag"] is not None:
             self.element(match)
-            if match["attributes"] and not match["close"]:
-                spoken = " ".join(double or single for double, single in _SPOKEN.findall(match["attributes"]))
+            tag, attributes = match["tag"].rpartition(":")[2], match["attributes"]
+            is_shown = bool(self.show and self.show(tag, attributes, self.length, self.line))
+            if attributes and not match["close"] and not is_shown:
+                spoken = " ".join(_spoken(attributes))
                 if spoken:
-                    self.write(" " + html.unescape(spoken).replace("\n", " "))
+                    self.write(" " + spoken.replace("\n", " "))
         self.write(lines or " ")
 
     def element(self, match: re.Match[str]) -> None:
