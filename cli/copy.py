@@ -24,8 +24,9 @@ def copy(
 ) -> int:
     """Copy an index between folders and servers, with its vectors: nothing is embedded.
 
-    An address is postgresql://HOST/DB?schema=NAME. A copy that was stopped is continued by the same command, and a copy
-    of an index that has changed is brought up to date. At the end, all texts and vectors are compared.
+    An address is postgresql://HOST/DB?schema=NAME or milvus://HOST/NAME. A copy that was stopped is continued by the
+    same command, and a copy of an index that has changed is brought up to date. At the end, all texts and vectors are
+    compared.
     """
     from vsearch_core import copy_index
 

@@ -16,7 +16,7 @@ from .servers import address_of, index_named, refuse_server
 INDEXES = "indexes"  # the setting, and the kind of record that a user has chosen a folder in it (`allowed`)
 INDEX_HELP = "The index folder.  [default: the nearest .vsearch, from the working folder upwards]"
 INDEXES_HELP = f"{INDEX_HELP.replace('folder.', 'folder; given twice, both are searched as one.', 1)}"
-_ADDRESS_HELP = "Or the address of one on a server: postgresql://HOST/DB?schema=NAME."
+_ADDRESS_HELP = "Or the address of one on a server: postgresql://HOST/DB?schema=NAME, milvus://HOST/NAME."
 INDEX_OPTION = typer.Option("--index", metavar="DIR", parser=index_named, help=INDEX_HELP)
 INDEXES_OPTION = typer.Option("--index", metavar="DIR", parser=index_named, help=INDEXES_HELP)
 INDEX_OR_SERVER = typer.Option("--index", metavar="DIR", parser=index_named, help=f"{INDEX_HELP} {_ADDRESS_HELP}")

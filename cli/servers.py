@@ -15,7 +15,7 @@ def index_named(text: str) -> Path:
 
     Raises InputError for a malformed address, and for a URL of another kind, whose text may be secret.
     """
-    from vsearch_core.store.postgres.address import is_server_address, parse_server_address
+    from vsearch_core.store.server.address import is_server_address, parse_server_address
 
     from .locate import working_folder
 
@@ -44,6 +44,6 @@ def refuse_server(folder: Path, what: str) -> None:
     """Raise InputError if the folder stands for an index on a server; `what` names what can't be done there."""
     address = address_of(folder)
     if address is not None:
-        from vsearch_core.store.postgres.address import parse_server_address
+        from vsearch_core.store.server.address import parse_server_address
 
         raise InputError(parse_server_address(address).name, f"{what} works on local indexes only", "not-on-servers")

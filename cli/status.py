@@ -95,7 +95,7 @@ def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
             "chunking",
             f"{status.chunk_words} words, {status.overlap_words} shared; keywords stemmed as {status.language}",
         ),
-        ("size", f"{size_text(sum(used.values()))}: {parts}"),
+        *([("size", f"{size_text(sum(used.values()))}: {parts}")] if used else []),
         *([("set aside", aside_text)] if aside else []),
         ("commit", status.last_commit or "none yet"),
         ("pending", "; ".join(pending) or "nothing"),

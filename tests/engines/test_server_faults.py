@@ -24,9 +24,10 @@ from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import update_index
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.postgres.address import parse_server_address
-from vsearch_core.store.postgres.reading import ServerCatalog
-from vsearch_core.store.postgres.writing import ServerWriter
+from vsearch_core.store.postgres.address import parse_postgres_address
+from vsearch_core.store.postgres.reading import PostgresCatalog
+from vsearch_core.store.postgres.writing import PostgresWriter
+from vsearch_core.store.server.address import parse_server_address
 from vsearch_core.text.discover import DiscoverOptions
 
 pytestmark = pytest.mark.engines
@@ -81,8 +82,8 @@ def update_in_child(address: str, root: Path, sender: Connection, kill_at: int |
 
         return run
 
-    ServerWriter._run = counted(ServerWriter._run)  # type: ignore[method-assign]
-    ServerWriter._copy = counted(ServerWriter._copy)  # type: ignore[method-assign]
+    PostgresWriter._run = counted(PostgresWriter._run)  # type: ignore[method-assign]
+    PostgresWriter._copy = counted(PostgresWriter._copy)  # type: ignore[method-assign]
     place = parse_server_address(address)
     folder = root / place.folder_name
     status = 0
@@ -131,9 +132,9 @@ class UpdatingProcess:
 
 def read_state(address: str) -> tuple[int, State]:
     """Return the newest generation and its files. Without an index, these are 0 and none."""
-    place = parse_server_address(address)
+    place = parse_postgres_address(address)
     try:
-        with closing(ServerCatalog.open(place, Path("unused"))) as catalog:
+        with closing(PostgresCatalog.open(place, Path("unused"))) as catalog:
             rows = catalog.rows("SELECT path, hash FROM {s}.files")
             return catalog.state[1], frozenset((path, bytes(digest)) for path, digest in rows)
     except IndexNotFoundError:

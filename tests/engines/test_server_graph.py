@@ -18,8 +18,9 @@ from vsearch_core.search import server as engine
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.server import ServerSearcher
-from vsearch_core.store.postgres.address import parse_server_address
-from vsearch_core.store.postgres.reading import ChunkVectors, ServerCatalog
+from vsearch_core.store.postgres.reading import PostgresCatalog
+from vsearch_core.store.server.address import parse_server_address
+from vsearch_core.store.server.reading import ChunkVectors
 
 pytestmark = pytest.mark.engines
 QUERIES = [f"w{number} w{number + 7} w{number * 3}" for number in range(12)]
@@ -43,6 +44,7 @@ def searcher(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -
         writer.server.clean()
     with open_server_snapshot(place, root / place.folder_name) as snapshot:
         # A table of this size is otherwise compared as a whole.
+        assert isinstance(snapshot.catalog, PostgresCatalog)
         snapshot.catalog.connection.execute("SET enable_sort = off")
         yield ServerSearcher(snapshot)
 
@@ -71,6 +73,7 @@ def recall(searcher: ServerSearcher, **options: Any) -> float:
 
 def test_the_server_searches_its_graph(searcher: ServerSearcher) -> None:
     query = "SELECT id FROM graph.vectors ORDER BY vector::halfvec(48) <#> %s::halfvec(48) LIMIT 10"
+    assert isinstance(searcher._catalog, PostgresCatalog)
     plan = searcher._catalog.connection.execute(f"EXPLAIN {query}", (str([0.0] * 48),)).fetchall()
     assert "using vectors_0_" in str(plan)
 
@@ -91,15 +94,15 @@ def test_a_search_that_comes_back_short_is_repeated_exactly(
     searcher: ServerSearcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pgvector stops after `hnsw.max_scan_tuples`, which are more than a small index has."""
-    whole = ServerCatalog.nearest_by_graph
+    whole = PostgresCatalog.nearest_by_graph
 
-    def stopped(catalog: ServerCatalog, *arguments: Any) -> ChunkVectors:
+    def stopped(catalog: PostgresCatalog, *arguments: Any) -> ChunkVectors:
         found = whole(catalog, *arguments)
         return ChunkVectors(found.ids[:9], found.vectors[:9])
 
     filters = Filters(where="path < '03'")
     assert not hits(searcher, QUERIES[0], filters=filters)[1]
-    monkeypatch.setattr(ServerCatalog, "nearest_by_graph", stopped)
+    monkeypatch.setattr(PostgresCatalog, "nearest_by_graph", stopped)
     for text in QUERIES:
         found = hits(searcher, text, filters=filters)
         assert found == hits(searcher, text, filters=filters, exact=True)

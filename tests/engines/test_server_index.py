@@ -1,4 +1,4 @@
-"""Indexes on a PostgreSQL server: updates, removals, generations, two writers, copies, damage, and lost servers."""
+"""Indexes on a server: updates, removals, generations, two writers, copies, damage, and lost servers."""
 
 import shutil
 import time
@@ -24,8 +24,11 @@ from vsearch_core import (
 )
 from vsearch_core.index.server_writing import open_server_writer
 from vsearch_core.library import server_index
-from vsearch_core.store.postgres.address import parse_server_address
+from vsearch_core.store.milvus.writing import MilvusWriter
+from vsearch_core.store.postgres.address import PostgresAddress
 from vsearch_core.store.postgres.connection import connect
+from vsearch_core.store.postgres.writing import PostgresWriter
+from vsearch_core.store.server.address import parse_server_address
 
 pytestmark = pytest.mark.engines
 OPTIONS: dict[str, Any] = {"chunk_words": 40, "overlap_words": 8}
@@ -50,13 +53,15 @@ class Notes:
 
     def execute(self, statement: str) -> None:
         address = parse_server_address(self.address)
+        if not isinstance(address, PostgresAddress):
+            pytest.skip("this server has no SQL")
         with connect(address, writing=True) as connection:
             connection.execute(statement.replace("{s}", address.schema))
 
 
 @pytest.fixture
-def notes(tmp_path: Path, new_address: Callable[[], str]) -> Notes:
-    return Notes(tmp_path, new_address())
+def notes(tmp_path: Path, any_address: Callable[[], str]) -> Notes:
+    return Notes(tmp_path, any_address())
 
 
 @pytest.fixture
@@ -158,10 +163,14 @@ def test_a_reader_keeps_its_generation_while_the_next_is_written(notes: Notes, i
 
 
 def test_a_refresh_ends_old_transactions(notes: Notes, index: ServerIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = parse_server_address(notes.address)
+    if not isinstance(place, PostgresAddress):
+        pytest.skip("this server has no transactions")
+
     def open_transactions() -> int:
         query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE %s"
-        with connect(parse_server_address(notes.address), writing=False) as connection:
-            ((number,),) = connection.execute(query, (f"%{parse_server_address(notes.address).schema}%",)).fetchall()
+        with connect(place, writing=False) as connection:
+            ((number,),) = connection.execute(query, (f"%{place.schema}%",)).fetchall()
             return int(number)
 
     monkeypatch.setattr(server_index, "LONGEST_OPEN", 0.2)
@@ -192,7 +201,10 @@ def test_a_writer_that_lost_its_lock_does_not_overwrite_another_s_commit(notes: 
     address = parse_server_address(notes.address)
     with open_server_writer(address, index.path) as first:
         first.server.settings()
-        first.server.connection.execute("SELECT pg_advisory_unlock_all()")
+        if isinstance(first.server, PostgresWriter):
+            first.server.connection.execute("SELECT pg_advisory_unlock_all()")
+        elif isinstance(first.server, MilvusWriter):
+            first.server.release_lock()
         index.remove([notes.root / "notes"])
         with pytest.raises(StorageError) as caught, first.server.commit():
             pass

@@ -19,7 +19,7 @@ from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import Example
 from vsearch_core.search.server import ServerSearcher
-from vsearch_core.store.postgres.address import parse_server_address
+from vsearch_core.store.server.address import parse_server_address
 
 pytestmark = pytest.mark.engines
 
@@ -34,12 +34,12 @@ def searcher_on_server(index: Path, text: str) -> Iterator[ServerSearcher]:
 
 
 class TestServerSearcher(SearcherContract):
-    new_address: ClassVar[Callable[[], str]]
+    any_address: ClassVar[Callable[[], str]]
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def addresses(cls, new_address: Callable[[], str]) -> None:
-        cls.new_address = staticmethod(new_address)
+    def addresses(cls, any_address: Callable[[], str]) -> None:
+        cls.any_address = staticmethod(any_address)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -53,12 +53,12 @@ class TestServerSearcher(SearcherContract):
     @classmethod
     @contextmanager
     def open_searcher(cls, index: Path) -> Iterator[Searcher]:
-        with searcher_on_server(index, cls.new_address()) as searcher:
+        with searcher_on_server(index, cls.any_address()) as searcher:
             yield searcher
 
 
 @pytest.fixture(scope="module")
-def engines(new_address: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Searcher, ...]]:
+def engines(any_address: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Searcher, ...]]:
     """Return engines over the same documents: local, joined of one index, and on a server."""
     root = tmp_path_factory.mktemp("engines")
     write_documents(root)
@@ -68,7 +68,7 @@ def engines(new_address: Callable[[], str], tmp_path_factory: pytest.TempPathFac
     with (
         open_snapshot(index) as snapshot,
         open_joined([index]) as joined,
-        searcher_on_server(index, new_address()) as on_server,
+        searcher_on_server(index, any_address()) as on_server,
     ):
         yield LocalSearcher(snapshot), LocalSearcher(joined), on_server
 

@@ -303,7 +303,7 @@ ALLOWED = {  # file -> why it may
     "vsearch_core/regular_files.py": "opens files to read them",
     "vsearch_core/text/discover.py": "opens the user's documents to read them",
     "vsearch_core/store/files.py": "opens folders, to sync them",
-    "vsearch_core/store/postgres/reading.py": "opens a database in memory",
+    "vsearch_core/store/server/reading.py": "opens a database in memory",
     "vsearch_core/store/tables.py": "opens a database in memory",
     "vsearch_core/index/repair.py": "keeps copies of links as links",
     "cli/output.py": "opens the null device",

@@ -20,9 +20,9 @@ from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.server_writing import COPIED_FROM, shared_settings
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.store.catalog import Catalog
-from vsearch_core.store.postgres.reading import ServerCatalog
 from vsearch_core.store.raw_rows import CHUNK_FACTS, FILE_FACTS, Row, chunk_rows, file_rows, insert_staged
 from vsearch_core.store.records import Record
+from vsearch_core.store.server.reading import ServerCatalog
 from vsearch_core.store.tables import LINEAGE
 
 _CTIME = FILE_FACTS.index("ctime_ns") - 1  # in `CopiedFile.facts`

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vsearch_core.index.settings import IndexSettings
-from vsearch_core.store.postgres.address import ServerAddress
-from vsearch_core.store.postgres.reading import ServerCatalog
-from vsearch_core.store.postgres.tables import LANGUAGES, ROOT, ROWS, TERMS, WINDOWS
+from vsearch_core.store.server.address import ServerAddress
+from vsearch_core.store.server.engines import open_catalog
+from vsearch_core.store.server.reading import ServerCatalog
+from vsearch_core.store.server.tables import LANGUAGES, ROOT, ROWS, TERMS, WINDOWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def open_server_snapshot(address: ServerAddress, folder: Path) -> Iterator[Serve
     `folder` is as for `ServerCatalog`. Raises IndexNotFoundError, IndexVersionError, IndexMismatchError,
     IndexCorruptError, StorageError.
     """
-    catalog = ServerCatalog.open(address, folder)
+    catalog = open_catalog(address, folder)
     try:
         yield _snapshot(catalog)
     finally:

@@ -15,8 +15,8 @@ from vsearch_core.index.server_snapshot import ServerSnapshot
 from vsearch_core.index.sources import catalog_sources
 from vsearch_core.index.status import Status, walks_of
 from vsearch_core.store.check import Fault
-from vsearch_core.store.postgres.reading import ServerCatalog
-from vsearch_core.store.postgres.tables import FORMAT
+from vsearch_core.store.server.reading import ServerCatalog
+from vsearch_core.store.server.tables import FORMAT
 from vsearch_core.store.states import STATES, FileState, file_states
 
 _FULL_COUNT = 255  # of a posting whose term occurs that often or more often
@@ -75,7 +75,7 @@ def check_server_index(snapshot: ServerSnapshot, *, full: bool) -> CheckReport:
         faults += _count_faults(snapshot)
         if full and not faults:
             faults += _row_faults(catalog)
-            faults += _posting_faults(snapshot)
+            faults += _posting_faults(snapshot) if catalog.has_keywords else ()
     except IndexCorruptError as error:
         faults.append(Fault(error.subject, error.reason))
     chunks = snapshot.rows - len(catalog.removed_chunks)

@@ -24,20 +24,6 @@ from vsearch_core.own_files import delete_folder
 from vsearch_core.store.catalog import Catalog, unpack_text
 from vsearch_core.store.files import make_folder
 from vsearch_core.store.io_errors import storage_errors
-from vsearch_core.store.postgres.address import ServerAddress
-from vsearch_core.store.postgres.postings import TermPostings
-from vsearch_core.store.postgres.tables import (
-    FIRST_SEGMENT,
-    LANGUAGES,
-    NEXT_CHUNK,
-    NEXT_FILE,
-    NEXT_SEGMENT,
-    ROOT,
-    ROWS,
-    TERMS,
-    WINDOWS,
-)
-from vsearch_core.store.postgres.writing import MOST_SEGMENTS, ServerWriter
 from vsearch_core.store.raw_rows import (
     Row,
     chunk_hashes,
@@ -50,6 +36,21 @@ from vsearch_core.store.raw_rows import (
 )
 from vsearch_core.store.records import Record
 from vsearch_core.store.reuse import known_vectors
+from vsearch_core.store.server.address import ServerAddress
+from vsearch_core.store.server.engines import open_writer
+from vsearch_core.store.server.postings import TermPostings
+from vsearch_core.store.server.tables import (
+    FIRST_SEGMENT,
+    LANGUAGES,
+    NEXT_CHUNK,
+    NEXT_FILE,
+    NEXT_SEGMENT,
+    ROOT,
+    ROWS,
+    TERMS,
+    WINDOWS,
+)
+from vsearch_core.store.server.writing import MOST_SEGMENTS, ServerSegment, ServerWriter
 from vsearch_core.store.tables import CATALOG_FILE, LINEAGE
 
 _MIRRORED = "server_state"  # the setting of the folder with the state of the server that it lists
@@ -242,11 +243,10 @@ class ServerIndexWriter:
             for place, (number, facts) in zip(places, own, strict=True):
                 chunks.append((place, file_id, *facts, segment.window_codes(by_id[number])))
         chunks.sort(key=lambda row: row[0])
-        self.server.add_chunks(chunks)
         vectors = np.asarray(segment.vectors[rows])
-        self.server.add_vectors(numbers.tolist(), vectors, sample_numbers(vectors).tolist())
         number = int(settings[NEXT_SEGMENT])
-        self.server.add_postings(_lists(segment, new_ids), number)
+        samples = sample_numbers(vectors).tolist()
+        self.server.add_segment(ServerSegment(chunks, vectors, samples, _lists(segment, new_ids)), number)
         settings[NEXT_SEGMENT] = str(number + 1)
         settings[ROWS] = str(int(settings[ROWS]) + len(rows))
         settings[TERMS] = str(int(settings[TERMS]) + int(segment.postings.lengths[rows].sum(dtype=np.int64)))
@@ -330,5 +330,5 @@ def _state(settings: Mapping[str, str]) -> str:
 @contextmanager
 def open_server_writer(address: ServerAddress, folder: Path) -> Iterator[ServerIndexWriter]:
     """Lock the index on the server for the block, and yield its writer. Raises IndexLockedError and StorageError."""
-    with closing(ServerWriter.open(address)) as server:
+    with closing(open_writer(address)) as server:
         yield ServerIndexWriter(server, folder)

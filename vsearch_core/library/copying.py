@@ -54,7 +54,7 @@ def copy_index(
 
 
 def _label(place: str | Path) -> str:
-    from vsearch_core.store.postgres.address import is_server_address, parse_server_address
+    from vsearch_core.store.server.address import is_server_address, parse_server_address
 
     is_address = is_server_address(str(place))
     return parse_server_address(str(place)).name if is_address else str(index_folder(place))
@@ -66,7 +66,7 @@ def _open_source(place: str | Path, root: Path) -> "Iterator[CopySource]":
     from vsearch_core.index.copying import LocalCopySource, ServerCopySource
     from vsearch_core.index.server_snapshot import open_server_snapshot
     from vsearch_core.index.snapshot import open_snapshot
-    from vsearch_core.store.postgres.address import is_server_address, parse_server_address
+    from vsearch_core.store.server.address import is_server_address, parse_server_address
 
     if is_server_address(str(place)):
         address = parse_server_address(str(place))
@@ -79,14 +79,14 @@ def _open_source(place: str | Path, root: Path) -> "Iterator[CopySource]":
 
 def _exists(place: str | Path, root: Path) -> bool:
     """Return True if there is an index that has been committed to."""
-    from vsearch_core.store.postgres.address import is_server_address, parse_server_address
-    from vsearch_core.store.postgres.reading import ServerCatalog
+    from vsearch_core.store.server.address import is_server_address, parse_server_address
+    from vsearch_core.store.server.engines import index_exists
     from vsearch_core.store.tables import CATALOG_FILE
 
     if not is_server_address(str(place)):
         return (index_folder(place) / CATALOG_FILE).exists()
     address = parse_server_address(str(place))
-    return ServerCatalog.exists(address, root / address.folder_name)
+    return index_exists(address, root / address.folder_name)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def _open_target(
     from vsearch_core.store.files import make_folder
     from vsearch_core.store.io_errors import storage_errors
     from vsearch_core.store.lock import writer_lock
-    from vsearch_core.store.postgres.address import is_server_address, parse_server_address
+    from vsearch_core.store.server.address import is_server_address, parse_server_address
     from vsearch_core.store.tables import CATALOG_FILE
 
     with ExitStack() as stack:

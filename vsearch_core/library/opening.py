@@ -129,13 +129,14 @@ def open_server_index(
     read_examples: bool = True,
     observer: "Observer | None" = None,
 ) -> "ServerIndex":
-    """Return the index on a PostgreSQL server with the extension pgvector, which the extra `postgres` can connect to.
+    """Return the index on a server: PostgreSQL with pgvector (extra `postgres`), or Milvus (extra `milvus`).
 
     The first call of `ServerIndex.update` creates it. Nothing connects before a method is called.
 
     Args:
-        address: Such as `postgresql://host1,host2/db?schema=notes`. Everything but `schema` is libpq's. Messages never
-            show its password.
+        address: Such as `postgresql://host1,host2/db?schema=notes`, of which everything but `schema` is libpq's;
+            `milvus://host:19530/collection?num_shards=2&replica_number=2`; or `milvus:///folder/notes.db`, a file of
+            Milvus Lite. Messages never show its password.
         root: The folder that paths in the index start from; by default the working folder. Documents are staged in a
             subfolder of it, `.vsearch-server-…`.
         embedder: This and the other arguments are as for `open_index`. Only `ann="flat"` makes a difference to the
@@ -162,7 +163,7 @@ def open_server_index(
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.settings import IndexOptions
     from vsearch_core.library.server_index import ServerIndex
-    from vsearch_core.store.postgres.address import parse_server_address
+    from vsearch_core.store.server.address import parse_server_address
 
     place = parse_server_address(address)
     folder = absolute(root or Path.cwd())

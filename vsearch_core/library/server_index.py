@@ -1,4 +1,4 @@
-"""The class `ServerIndex`: an index on a PostgreSQL server."""
+"""The class `ServerIndex`: an index on a server, PostgreSQL or Milvus."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from vsearch_core.search.request import SearchRequest
     from vsearch_core.search.results import Results
     from vsearch_core.search.tuned import TunedFusion
-    from vsearch_core.store.postgres.address import ServerAddress
+    from vsearch_core.store.server.address import ServerAddress
     from vsearch_core.store.states import FileState
 
 LONGEST_OPEN = 60.0  # seconds of an idle transaction: while one is open, the server can't clean up any of its tables
 
 
 class ServerIndex(Evaluating["ServerSnapshot"]):
-    """An index on a PostgreSQL server. `open_server_index` returns it; use it in a `with` statement, or call `close`.
+    """An index on a server. `open_server_index` returns it; use it in a `with` statement, or call `close`.
 
     It has the searching methods of `Index`, and those that are below. Each search sees exactly one generation. A
     connection is kept for each thread that searches at once.
@@ -95,9 +95,9 @@ class ServerIndex(Evaluating["ServerSnapshot"]):
         return ServerSearcher(snapshot)
 
     def _read_state(self) -> tuple[tuple[str, int], ...]:
-        from vsearch_core.store.postgres.reading import ServerCatalog
+        from vsearch_core.store.server.engines import open_catalog
 
-        with closing(ServerCatalog.open(self._server, self.path)) as catalog:
+        with closing(open_catalog(self._server, self.path)) as catalog:
             return (catalog.state,)
 
     def _has_sources(self, reader: IndexReader["ServerSnapshot"]) -> bool:

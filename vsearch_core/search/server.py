@@ -17,7 +17,7 @@ from vsearch_core.lexical.bm25 import idf, query_weights
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.model import TEXT
 from vsearch_core.search.confidence import Evidence, VectorScale, calibration_for, is_calibrated
-from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
+from vsearch_core.search.engine import CAPABILITIES, CLAUSES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.limits import DEFAULT_LIMITS, SearchLimits, most_text_bytes
@@ -26,14 +26,14 @@ from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.rarity import RareWord, rare_words
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import REPEATS
-from vsearch_core.search.server_keywords import ServerKeywords, ServerVocabulary, is_among
+from vsearch_core.search.server_keywords import RankedKeywords, ServerKeywords, ServerVocabulary, is_among
 from vsearch_core.search.snippets import WIDTH, Snippet, best_snippet
 from vsearch_core.search.tuned import fusion_of
 from vsearch_core.search.vector_scale import load_measured_scale
 from vsearch_core.search.vectors import score_windows
 from vsearch_core.search.versions import NewerVersions
 from vsearch_core.store.catalog import StoredChunk
-from vsearch_core.store.postgres.reading import MOST_EF_SEARCH, ChunkVectors
+from vsearch_core.store.server.reading import ChunkVectors
 
 if TYPE_CHECKING:
     from vsearch_core.search.server_clauses import ServerClauses
@@ -67,20 +67,24 @@ class ServerSearcher:
     generations.
     """
 
-    capabilities = CAPABILITIES
-
     def __init__(self, snapshot: ServerSnapshot, *, limits: SearchLimits = DEFAULT_LIMITS) -> None:
         """Search the snapshot, for as long as it is open."""
         self._snapshot = snapshot
         self._catalog = snapshot.catalog
         self._limits = limits
         self._vocabulary = ServerVocabulary(snapshot)
-        self._keywords = ServerKeywords(snapshot, self._vocabulary)
+        keywords = RankedKeywords if snapshot.catalog.ranks_terms else ServerKeywords
+        self._keywords = keywords(snapshot, self._vocabulary)
         self._query_terms = QueryTerms(self._vocabulary, snapshot.languages, snapshot.settings.query_analysis)
         self._filtered: dict[Filters, Ids] = {}
         self._latest_plan: tuple[object, _ServerPlan] | None = None
         self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None
         self._latest_vectors = ChunkVectors(np.empty(0, np.int64), np.empty((0, 0), np.int16))
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Return all capabilities, but for those that need terms if the server can't store them."""
+        return CAPABILITIES if self._catalog.has_keywords else CAPABILITIES - {KEYWORD, CLAUSES}
 
     @property
     def generation(self) -> int:
@@ -162,15 +166,21 @@ class ServerSearcher:
         if not wanted:
             return ChunkVectors(np.empty(0, np.int64), np.empty((0, len(vector)), np.int16)), None
         among = None if allowed is None else allowed.tolist()
-        ef_search = min(max(request.ef_search or config.EF, config.CANDIDATES), MOST_EF_SEARCH)
+        ef_search = min(max(request.ef_search or config.EF, config.CANDIDATES), self._catalog.most_ef_search)
         deep = depth > config.CANDIDATES and 2 * depth > ef_search  # hardly more candidates than hits miss too many
         if self._snapshot.has_graph and not request.exact and not deep and possible > EXACT_ROWS:
             found = self._catalog.nearest_by_graph(vector, depth + _NEAR_TIES, ef_search, among)
             if len(found.ids) >= wanted:
                 return _best_of(found, vector, depth), ef_search
             # pgvector stops at `hnsw.max_scan_tuples`: then all vectors that pass the filter are compared
-        found = self._catalog.nearest(vector, depth + _NEAR_TIES, among)
-        return _best_of(found, vector, depth), None
+        count = depth + _NEAR_TIES
+        if self._catalog.compares_vectors(count):
+            return _best_of(self._catalog.nearest(vector, count, among), vector, depth), None
+        found = ChunkVectors(np.empty(0, np.int64), np.empty((0, len(vector)), np.int16))
+        for block in self._catalog.vector_blocks(self._all_chunks.tolist() if among is None else among):
+            ids, vectors = np.concatenate([found.ids, block.ids]), np.concatenate([found.vectors, block.vectors])
+            found = _best_of(ChunkVectors(ids, vectors), vector, depth)
+        return found, None
 
     def _vector_scores(
         self, vector: Vectors, ids: Ids, codes: Sequence[bytes | None] | None
@@ -212,7 +222,7 @@ class ServerSearcher:
         """Return the sum of the weights of the rare words that each of the chunks has; ids are ascending."""
         weights = np.zeros(len(ids), np.float32)
         for word in words:
-            having = [is_among(ids, self._keywords.chunks_with_any([term])) for term in word.terms]
+            having = [self._keywords.have(term, ids) for term in word.terms]
             weights[np.logical_and.reduce(having)] += np.float32(word.weight)
         return weights
 
@@ -268,6 +278,8 @@ class ServerSearcher:
 
         See `IndexSearcher`.
         """
+        if not self._catalog.has_keywords:
+            raise unsupported(KEYWORD)
         if all_words:
             return self._clauses.may_have(text, self._all_chunks)[:most]
         ids = self._all_chunks

@@ -12,7 +12,7 @@ from vsearch_core.lexical.query import PHRASE, PREFIX, Clause, ParsedQuery
 from vsearch_core.search.clauses import shorter_stems, terms_of_word
 from vsearch_core.search.limits import most_text_bytes
 from vsearch_core.search.server_keywords import ServerKeywords, is_among
-from vsearch_core.store.postgres.postings import TermPostings, without
+from vsearch_core.store.server.postings import TermPostings, without
 
 _MOST_COUNT = 255
 

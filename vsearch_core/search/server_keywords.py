@@ -6,6 +6,7 @@ The server returns blocks of postings of the query's terms. They are scored by t
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import log
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,10 @@ from vsearch_core import config
 from vsearch_core.ann.flat import top_k
 from vsearch_core.index.server_snapshot import ServerSnapshot
 from vsearch_core.lexical.bm25 import contributions, idf, index_term, unit_of, weight_of
-from vsearch_core.store.postgres.postings import TermPostings, chunk_ids_of, without
+from vsearch_core.store.server.postings import TermPostings, chunk_ids_of, without
+
+if TYPE_CHECKING:
+    from vsearch_core.store.server.reading import TermRanking
 
 MOST_POSTINGS = 4_000_000  # that are kept between queries: 13 bytes each
 MOST_TERMS = 1 << 16  # whose document frequencies are kept
@@ -88,6 +92,10 @@ class ServerKeywords:
         self.fetch(terms)
         return chunk_ids_of(map(self._list, terms))
 
+    def have(self, term: str, ids: Ids) -> NDArray[np.bool_]:
+        """Return for each of the chunks (n,), given by ascending ids, whether it contains the term."""
+        return is_among(ids, self.chunks_with_any([term]))
+
     def lengths(self, terms: Iterable[str]) -> dict[int, int]:
         """Return the lengths, in terms, of the chunks that contain one of the terms, by id."""
         lists = [self._list(term) for term in terms]
@@ -114,11 +122,14 @@ class ServerKeywords:
     def scores_at(self, terms: Sequence[str], ids: Ids) -> Floats:
         """Return the scores of chunks, (n,), given by ascending ids: see `BM25.scores`."""
         self.fetch(terms)
+        return self._scores(terms, ids, [self._list(term) for term in terms])
+
+    def _scores(self, terms: Sequence[str], ids: Ids, lists: Sequence[TermPostings]) -> Floats:
+        """Return the scores of chunks, (n,), given by ascending ids, from the postings of each term."""
         values = [self._idf(term) for term in terms]
         unit = unit_of(sum(values))
         total = np.zeros(len(ids), np.int32)
-        for term, value in zip(terms, values, strict=True):
-            postings = self._list(term)
+        for postings, value in zip(lists, values, strict=True):
             if not len(ids) or not len(postings.ids):
                 continue
             places = np.minimum(np.searchsorted(ids, postings.ids), len(ids) - 1)
@@ -143,6 +154,56 @@ class ServerKeywords:
 
     def _list(self, term: str) -> TermPostings:
         return self._defined[term] if term in self._defined else self._lists[index_term(term)]
+
+
+class RankedKeywords(ServerKeywords):
+    """Scores chunks with BM25 where the server itself finds the best ones by terms.
+
+    Only terms that were defined need postings, and sets of all chunks with a term.
+    """
+
+    def __init__(self, snapshot: ServerSnapshot, vocabulary: ServerVocabulary) -> None:
+        """Score the chunks of the snapshot, whose catalog is a `TermRanking`."""
+        super().__init__(snapshot, vocabulary)
+        self._ranking = cast("TermRanking", snapshot.catalog)
+        self._mean = snapshot.terms / max(snapshot.rows, 1)
+
+    def best(self, terms: Sequence[str], allowed: Ids | None, count: int) -> Ids:
+        """Return the ids of the `count` chunks with the highest scores above 0: see `ServerKeywords.best`."""
+        weights: dict[str, float] = {}
+        for term in terms:
+            weights[index_term(term)] = weights.get(index_term(term), 0.0) + self._idf(term)
+        among = None if allowed is None else allowed.tolist()
+        found = None
+        if not self._has_defined(terms):
+            found = self._ranking.best_by_terms(weights, count, among, self._mean)
+        if found is None:
+            return super().best(terms, allowed, count)
+        ids = np.sort(found)
+        scores = self.scores_at(terms, ids)
+        best: Ids = ids[top_k(scores, scores > 0, count)]
+        return best
+
+    def scores_at(self, terms: Sequence[str], ids: Ids) -> Floats:
+        """Return the scores of chunks, (n,), given by ascending ids: see `BM25.scores`."""
+        if self._has_defined(terms):
+            return super().scores_at(terms, ids)
+        names = list(dict.fromkeys(index_term(term) for term in terms))
+        found = self._ranking.term_counts(names, ids.tolist())
+        lists = {}
+        for place, name in enumerate(names):
+            counts = found.counts[:, place]
+            has = counts > 0
+            lists[name] = TermPostings(found.ids[has], counts[has], found.lengths[has])
+        return self._scores(terms, ids, [lists[index_term(term)] for term in terms])
+
+    def have(self, term: str, ids: Ids) -> NDArray[np.bool_]:
+        """Return for each of the chunks (n,), given by ascending ids, whether it contains the term."""
+        found = self._ranking.term_counts([index_term(term)], ids.tolist())
+        return is_among(ids, found.ids[found.counts[:, 0] > 0])
+
+    def _has_defined(self, terms: Iterable[str]) -> bool:
+        return any(self.is_defined(term) for term in terms)
 
 
 def is_among(ids: Ids, others: Ids) -> NDArray[np.bool_]:

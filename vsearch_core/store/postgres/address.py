@@ -15,7 +15,7 @@ _PLACE = re.compile(rf"{_HOST}(?:,{_HOST})*(?:/[^/@:]*)?")  # of a server: hosts
 
 
 @dataclass(frozen=True, slots=True)
-class ServerAddress:
+class PostgresAddress:
     """The address of an index on a server.
 
     `conninfo` is what libpq connects with, and may contain a password: it must never be shown. `schema` is the schema
@@ -28,7 +28,7 @@ class ServerAddress:
 
     def __repr__(self) -> str:
         """Return the address without secrets, since representations end up in logs."""
-        return f"ServerAddress({self.name!r})"
+        return f"PostgresAddress({self.name!r})"
 
     @property
     def quoted_schema(self) -> str:
@@ -42,12 +42,12 @@ class ServerAddress:
         return f".vsearch-server-{digest}"
 
 
-def is_server_address(text: str) -> bool:
+def is_postgres_address(text: str) -> bool:
     """Return True if the text is an address of a PostgreSQL server rather than a path."""
     return _SCHEME.match(text) is not None
 
 
-def parse_server_address(text: str) -> ServerAddress:
+def parse_postgres_address(text: str) -> PostgresAddress:
     """Return the address that a text such as `postgresql://host1,host2/db?schema=notes` stands for.
 
     Everything but `schema` is libpq's: several hosts, ports, TLS (`sslmode=verify-full`), users and passwords. Raises
@@ -74,4 +74,4 @@ def parse_server_address(text: str) -> ServerAddress:
     conninfo = f"postgresql://{parts.netloc}{parts.path}{query}"
     shown = [(key, value) for key, value in kept if key in {"host", "port", "dbname"}] + [("schema", schema)]
     name = f"postgresql://{unquote(place)}?{urlencode(shown, safe='/,:')}"
-    return ServerAddress(conninfo, schema, name)
+    return PostgresAddress(conninfo, schema, name)

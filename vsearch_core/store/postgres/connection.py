@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError, IndexLockedError, IndexNotFoundError, InputError, StorageError
-from vsearch_core.store.postgres.address import ServerAddress
+from vsearch_core.store.postgres.address import PostgresAddress
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -19,7 +19,7 @@ _LOCK_SPACE = 0x76736368  # "vsch": the first half of our advisory locks' keys
 _DAMAGE = ("XX001", "XX002", "22", "23")  # SQL states: damaged pages; data that our statements never write
 
 
-def connect(address: ServerAddress, *, writing: bool) -> "Connection[Any]":
+def connect(address: PostgresAddress, *, writing: bool) -> "Connection[Any]":
     """Connect to the server, and return the connection, which commits each statement by itself.
 
     To write, only a server that accepts writes is taken: of several hosts the primary. Raises StorageError, and
@@ -42,7 +42,7 @@ def connect(address: ServerAddress, *, writing: bool) -> "Connection[Any]":
         return connection
 
 
-def register_vectors(connection: "Connection[Any]", address: ServerAddress) -> None:
+def register_vectors(connection: "Connection[Any]", address: PostgresAddress) -> None:
     """Make the connection send and receive pgvector's types. Raises StorageError if the extension is missing."""
     import psycopg
     from pgvector.psycopg import register_vector
@@ -62,7 +62,7 @@ def fixed_point(vectors: Sequence[Any], dimension: int) -> NDArray[np.int16]:
 
 
 @contextmanager
-def server_errors(address: ServerAddress) -> Iterator[None]:
+def server_errors(address: PostgresAddress) -> Iterator[None]:
     """Convert an error of the server in the block to a StorageError or IndexCorruptError about the address."""
     import psycopg
     from psycopg import errors
@@ -85,7 +85,7 @@ def server_errors(address: ServerAddress) -> Iterator[None]:
         raise StorageError(address.name, _reason(error), "server-failed") from error
 
 
-def acquire_writer_lock(connection: "Connection[Any]", address: ServerAddress) -> None:
+def acquire_writer_lock(connection: "Connection[Any]", address: PostgresAddress) -> None:
     """Take the writer lock of the index, which the server releases when the connection ends.
 
     Raises IndexLockedError if another session has it.
@@ -97,7 +97,7 @@ def acquire_writer_lock(connection: "Connection[Any]", address: ServerAddress) -
         raise IndexLockedError(address.name, "another vsearch is writing to this index")
 
 
-def _driver(address: ServerAddress) -> Any:
+def _driver(address: PostgresAddress) -> Any:
     try:
         import pgvector  # noqa: F401
         import psycopg

@@ -1,21 +1,14 @@
 """Blocks of postings, as a server stores them: 256 postings of one term in one value."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from vsearch_core.store.server.postings import TermPostings
 
 _BLOCK_POSTINGS = 256  # postings in one value
 _LONGEST_SHORT = 65_535  # terms of a chunk whose length takes two bytes
-
-
-class TermPostings(NamedTuple):
-    """The postings of one term: chunk ids (n,), ascending; the term's counts in them, and their lengths in terms."""
-
-    ids: NDArray[np.int64]
-    counts: NDArray[np.uint8]
-    lengths: NDArray[np.uint32]
 
 
 class PostingsBlock(NamedTuple):
@@ -53,19 +46,3 @@ def join_blocks(blocks: Sequence[tuple[int, bytes]]) -> TermPostings:
     if (found.ids[1:] <= found.ids[:-1]).any():
         raise ValueError("a list of postings is not ascending")
     return found
-
-
-def without(postings: TermPostings, removed: NDArray[np.int64]) -> TermPostings:
-    """Return the postings without those of removed chunks, whose ids are ascending."""
-    if not len(removed) or not len(postings.ids):
-        return postings
-    places = np.minimum(np.searchsorted(removed, postings.ids), len(removed) - 1)
-    kept = removed[places] != postings.ids
-    return TermPostings(*(array[kept] for array in postings))
-
-
-def chunk_ids_of(lists: Iterable[TermPostings]) -> NDArray[np.int64]:
-    """Return the ids of all chunks in some lists, ascending, each once."""
-    ids: NDArray[np.int64] = np.sort(np.concatenate([np.empty(0, np.int64), *(each.ids for each in lists)]))
-    distinct: NDArray[np.int64] = ids[np.concatenate([np.ones(min(1, len(ids)), np.bool_), ids[1:] != ids[:-1]])]
-    return distinct

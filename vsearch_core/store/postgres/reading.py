@@ -1,79 +1,36 @@
 """Read an index on a PostgreSQL server, in one read-only transaction: all answers come from one generation."""
 
-import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError, StorageError
-from vsearch_core.json_text import parse_json
-from vsearch_core.model import Chunk, JsonValue, KeywordFields
-from vsearch_core.store.catalog import Catalog, ChunkPlace, FileFacts, StoredChunk, TextUnpacker
-from vsearch_core.store.checksums import add_row_crc, recompute_checksums, row_crc
-from vsearch_core.store.filters import FileConditions, matching_files
-from vsearch_core.store.postgres.address import ServerAddress
+from vsearch_core.store.catalog import ChunkPlace, FileFacts
+from vsearch_core.store.postgres.address import PostgresAddress
 from vsearch_core.store.postgres.connection import connect, fixed_point, register_vectors, server_errors
-from vsearch_core.store.postgres.postings import TermPostings, join_blocks
-from vsearch_core.store.postgres.tables import (
-    CHUNK_COLUMNS,
-    FILE_COLUMNS,
-    FIRST_SEGMENT,
-    FORMAT_KEY,
-    GRAPH,
-    NEXT_SEGMENT,
-    PARTITIONS,
-    refuse_other_format,
-)
-from vsearch_core.store.raw_rows import Row, mirror_rows
-from vsearch_core.store.tables import LINEAGE, create_tables
+from vsearch_core.store.postgres.postings import join_blocks
+from vsearch_core.store.postgres.tables import GRAPH, PARTITIONS
+from vsearch_core.store.raw_rows import Row
+from vsearch_core.store.server.postings import TermPostings
+from vsearch_core.store.server.reading import ChunkVectors, FileRanges, Ids, ServerCatalog
+from vsearch_core.store.server.tables import CHUNK_COLUMNS, FILE_COLUMNS, FORMAT_KEY, refuse_other_format
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-MOST_EF_SEARCH = 1000 * PARTITIONS  # pgvector allows 1,000 in each graph
 _TERMS_AT_ONCE = 5000  # whose postings are read at a time
-_CHUNKS_AT_ONCE = 2048  # that are read whole, with text and vector: 8 MB
-
-Ids = NDArray[np.int64]
 
 
-class ChunkVectors(NamedTuple):
-    """Chunks with their vectors: ids (n,), and fixed-point vectors (n, dimension) as `ann.flat.to_fixed` makes them."""
+class PostgresCatalog(ServerCatalog):
+    """An open generation of an index on a PostgreSQL server."""
 
-    ids: Ids
-    vectors: NDArray[np.int16]
+    most_ef_search: ClassVar[int] = 1000 * PARTITIONS  # pgvector allows 1,000 in each graph
 
-
-class FileRanges(NamedTuple):
-    """Files with their chunks: ids, first chunks and numbers of chunks (n,). A file's chunks have consecutive ids."""
-
-    ids: Ids
-    first_chunks: Ids
-    counts: Ids
-
-    def chunk_ids(self, chosen: NDArray[np.bool_] | None = None) -> Ids:
-        """Return the ids of all chunks of the files, or of the chosen ones, ascending."""
-        firsts, counts = self.first_chunks, self.counts
-        if chosen is not None:
-            firsts, counts = firsts[chosen], counts[chosen]
-        offsets = np.cumsum(counts) - counts
-        found: Ids = np.sort(np.repeat(firsts - offsets, counts) + np.arange(int(counts.sum())))
-        return found
-
-
-class ServerCatalog:
-    """An open generation of an index on a server. Only one thread at a time may use it.
-
-    It has the methods of `store.catalog.CatalogReader`, and methods for both routes. They raise IndexCorruptError for
-    damaged rows, and StorageError if the server fails.
-    """
-
-    def __init__(self, address: ServerAddress, connection: "Connection[Any]", folder: Path) -> None:
+    def __init__(self, address: PostgresAddress, connection: "Connection[Any]", folder: Path) -> None:
         """Begin a transaction on the connection, which `close` closes. Raises IndexNotFoundError.
 
         `folder` is the folder for staged documents, whose parent is the folder that stored paths start from.
@@ -85,11 +42,11 @@ class ServerCatalog:
         with server_errors(address):
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             settings = self.settings()
-        refuse_other_format(address, settings.get(FORMAT_KEY))
+        refuse_other_format(address.name, settings.get(FORMAT_KEY))
         register_vectors(connection, address)
 
     @classmethod
-    def open(cls, address: ServerAddress, folder: Path) -> "ServerCatalog":
+    def open(cls, address: PostgresAddress, folder: Path) -> "PostgresCatalog":
         """Connect to the server and open the newest generation."""
         connection = connect(address, writing=False)
         try:
@@ -97,18 +54,6 @@ class ServerCatalog:
         except BaseException:
             connection.close()
             raise
-
-    @classmethod
-    def exists(cls, address: ServerAddress, folder: Path) -> bool:
-        """Return True if there is an index that has been committed to."""
-        try:
-            catalog = cls.open(address, folder)
-        except IndexNotFoundError:
-            return False
-        try:
-            return catalog.state[1] > 0
-        finally:
-            catalog.close()
 
     def close(self) -> None:
         """Close the connection."""
@@ -128,10 +73,6 @@ class ServerCatalog:
         except (StorageError, IndexCorruptError):
             return False
 
-    def damaged(self, reason: str) -> IndexCorruptError:
-        """Return an IndexCorruptError about this index, with the given reason."""
-        return IndexCorruptError(self.label, reason, "server-index-damaged")
-
     def rows(self, query: str, values: Sequence[object] = (), *, binary: bool = False) -> list[tuple[Any, ...]]:
         """Return the rows of a query, in which `{s}` stands for the schema."""
         text = query.replace("{s}", self.address.quoted_schema)
@@ -147,47 +88,18 @@ class ServerCatalog:
             raise IndexNotFoundError(self.label, "there is no index here")
         return found
 
-    @property
-    def state(self) -> tuple[str, int]:
-        """Return the lineage and the generation, which together identify a state of the index."""
-        settings = self.settings()
-        return settings.get(LINEAGE, ""), int(settings.get("generation", 0))
+    def _sources(self) -> list[Row]:
+        return self.rows("SELECT path, options FROM {s}.sources")
 
-    def sources(self) -> dict[str, dict[str, JsonValue]]:
-        """Return the options of each source, by path. Raises IndexCorruptError."""
-        try:
-            return {path: dict(parse_json(options)) for path, options in self.rows("SELECT * FROM {s}.sources")}
-        except (ValueError, TypeError) as error:
-            raise self.damaged("its list of sources is damaged") from error
+    def _skipped(self) -> list[Row]:
+        query = "SELECT path, size, mtime_ns, ctime_ns, readers, is_binary::integer, reason FROM {s}.passed_over"
+        return self.rows(query)
+
+    def _all_files(self) -> Iterator[Row]:
+        query = f"SELECT {', '.join(FILE_COLUMNS)}, crc FROM {{s}}.files"
+        return (self._intact("file", row) for row in self.rows(query))
 
     # Files and chunks
-
-    def stored_chunks(self, chunk_ids: Sequence[int], most_bytes: int | None = None) -> list[StoredChunk]:
-        """Return the chunks with these ids, in the same order. Raises KeyError for a chunk that isn't there."""
-        unpacker = TextUnpacker(most_bytes)
-        found: dict[int, StoredChunk] = {}
-        rows = self._chunk_rows(chunk_ids)
-        files = self._files(row[1] for row in rows)
-        for row in rows:
-            number, file_id, ordinal, first, end, first_line, last_line, page, heading = row[:9]
-            text, sections = self._text(number, row[10], unpacker)
-            file = files[file_id]
-            chunk = Chunk(text, first, end, first_line, last_line, page, heading, sections)
-            found[number] = StoredChunk(file[1], ordinal, chunk, file[9], file[6], file[11])
-        return [found[chunk_id] for chunk_id in chunk_ids]
-
-    def keyword_fields(
-        self, chunk_ids: Iterable[int], most_bytes: int | None = None
-    ) -> Iterator[tuple[int, int, KeywordFields]]:
-        """Yield (chunk id, file id, texts to index) for each chunk, in the order of the ids."""
-        unpacker = TextUnpacker(most_bytes)
-        ids = list(chunk_ids)
-        rows = {row[0]: row for row in self._chunk_rows(ids)}
-        files = self._files(row[1] for row in rows.values())
-        for chunk_id in ids:
-            row = rows[chunk_id]
-            file, text = files[row[1]], self._text(chunk_id, row[10], unpacker)[0]
-            yield chunk_id, row[1], KeywordFields(text, file[1], file[9], row[8], file[10])
 
     def _chunk_rows(self, chunk_ids: Iterable[int]) -> list[tuple[Any, ...]]:
         query = f"SELECT {', '.join(CHUNK_COLUMNS)}, crc FROM {{s}}.chunks WHERE id = ANY(%s)"
@@ -196,18 +108,6 @@ class ServerCatalog:
     def _files(self, file_ids: Iterable[int]) -> dict[int, tuple[Any, ...]]:
         query = f"SELECT {', '.join(FILE_COLUMNS)}, crc FROM {{s}}.files WHERE id = ANY(%s)"
         return {row[0]: self._intact("file", row) for row in self.rows(query, (list(set(file_ids)),))}
-
-    def _intact(self, kind: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        *values, crc = row
-        if row_crc(*values) != crc:
-            raise self.damaged(f"the row of {kind} {values[0]} is damaged")
-        return tuple(values)
-
-    def _text(self, chunk_id: int, blob: bytes, unpacker: TextUnpacker) -> Any:
-        try:
-            return unpacker.unpack(blob)
-        except (zlib.error, ValueError) as error:
-            raise self.damaged(f"the text of chunk {chunk_id} can't be unpacked ({error})") from error
 
     def chunk_numbers(self, path: str, first: int = 0, last: int | None = None) -> list[tuple[int, int]]:
         """Return (chunk id, number in the file) for the chunks of a file, in order."""
@@ -257,60 +157,11 @@ class ServerCatalog:
         if total != chunks:
             raise self.damaged("its list of files is damaged")
 
-    def matching_files(self, conditions: FileConditions) -> Ids:
-        """Return the ids of the files that meet all conditions, (n,), ascending. Raises FilterError.
-
-        A filter's expression is SQLite's (docs/guide.md), so SQLite evaluates it here, over one row a file.
-        """
-        return matching_files(self._listed.connection, conditions)
-
-    @cached_property
-    def _listed(self) -> Catalog:
-        return self.listing(verified=False)
-
-    def listing(self, *, verified: bool = True) -> Catalog:
-        """Return a catalog in memory that lists the files, sources, skipped files and settings, but no chunks.
-
-        If not `verified`, it has no checksums. Raises IndexCorruptError if a file's row is damaged.
-        """
-        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        create_tables(connection)
-        add_row_crc(connection)
-        catalog = Catalog(self.index, connection)
-        query = f"SELECT {', '.join(FILE_COLUMNS)}, crc FROM {{s}}.files"
-        files = (self._intact("file", row)[:-1] for row in self.rows(query))
-        skipped = self.rows(
-            "SELECT path, size, mtime_ns, ctime_ns, readers, is_binary::integer, reason FROM {s}.passed_over"
-        )
-        mirror_rows(catalog, files, self.rows("SELECT path, options FROM {s}.sources"), skipped, self.settings(), 0)
-        if verified:
-            recompute_checksums(connection)
-        return catalog
-
     @cached_property
     def files(self) -> FileRanges:
         """The ids of all files and of their chunks, in the order of the chunks."""
         rows = self.rows("SELECT id, first_chunk, chunks FROM {s}.files ORDER BY first_chunk, id", binary=True)
         return FileRanges(*np.array(rows, np.int64).reshape(-1, 3).T.copy())
-
-    def file_facts_of(self, file_ids: Sequence[int]) -> list[Row]:
-        """Return the FILE_FACTS of files, by ascending ids."""
-        found = self._files(file_ids)
-        return [found[number][:-1] for number in sorted(found)]
-
-    def whole_chunks(self, file_ids: Sequence[int]) -> Iterator[tuple[int, int, Row, bytes | None, NDArray[np.int16]]]:
-        """Yield each chunk of files, in order: id, file, CHUNK_FACTS, codes of late windows or None, and vector."""
-        ranges = self.files
-        ids = ranges.chunk_ids(np.isin(ranges.ids, np.array(file_ids, np.int64))).tolist()
-        for start in range(0, len(ids), _CHUNKS_AT_ONCE):
-            some = ids[start : start + _CHUNKS_AT_ONCE]
-            rows = {row[0]: row for row in self._chunk_rows(some)}
-            vectors = self.vectors_of(some)
-            if len(rows) < len(some) or vectors.ids.tolist() != some:
-                raise self.damaged("chunks or their vectors are missing")
-            for number, vector in zip(some, vectors.vectors, strict=True):
-                _, file_id, *facts, windows = rows[number]
-                yield number, file_id, tuple(facts), windows, vector
 
     # Keyword route
 
@@ -372,10 +223,6 @@ class ServerCatalog:
         """Return the numbers of chunks by table."""
         return {table: self.rows(f"SELECT count(*) FROM {{s}}.{table}")[0][0] for table in ("chunks", "vectors")}
 
-    def count_segments(self, settings: Mapping[str, str]) -> int:
-        """Return the number of segments that the postings are in: one a commit, until they are merged."""
-        return int(settings[NEXT_SEGMENT]) - int(settings.get(FIRST_SEGMENT, "1"))
-
     def sizes(self) -> dict[str, int]:
         """Return the bytes of the index on the server, tables and their indexes, by part."""
         found = dict.fromkeys(("vectors", "graph", "postings", "text", "catalog"), 0)
@@ -388,10 +235,6 @@ class ServerCatalog:
             part = {"vectors": "vectors", "postings": "postings", "chunks": "text"}.get(table, "catalog")
             found["graph" if method == "hnsw" else part] += size
         return found
-
-    def verify_text(self, chunk_id: int, blob: bytes) -> None:
-        """Raise IndexCorruptError if a chunk's packed text can't be unpacked."""
-        self._text(chunk_id, blob, TextUnpacker(None))
 
     @cached_property
     def removed_chunks(self) -> Ids:

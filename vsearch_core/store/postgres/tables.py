@@ -6,35 +6,12 @@ ones are partitioned by the hash of their key. docs/adr/0057-postgresql.md has t
 
 from typing import TYPE_CHECKING, Any
 
-from vsearch_core.errors import IndexVersionError
-from vsearch_core.store.postgres.address import ServerAddress
-
 if TYPE_CHECKING:
     from psycopg import Connection
 
-FORMAT = 1
-FORMAT_KEY = "server_format"  # the setting with the version of these tables
 PARTITIONS = 4
 MOST_INDEXED_DIMENSIONS = 4000  # of half-precision vectors in pgvector's graphs
 GRAPH = "vectors_graph"
-
-# Settings with numbers: of the next new file, chunk and segment of postings, of the first segment, and of chunks and
-# their terms in the postings
-NEXT_FILE, NEXT_CHUNK, NEXT_SEGMENT, ROWS, TERMS = "next_file", "next_chunk", "next_segment", "rows", "terms"
-FIRST_SEGMENT = "first_segment"
-LANGUAGES = "languages"  # the setting with the languages of all postings, separated by commas
-WINDOWS = "windows"  # the setting that is "all" if late windows are stored with all chunks
-ROOT = "root"  # the setting with the folder that stored paths start from, on the machine that indexes it
-
-# Columns without `crc`, in the order of its values
-FILE_COLUMNS = (
-    *("id", "path", "name", "ext", "dir", "size", "mtime_ns", "ctime_ns", "hash", "title", "language", "meta"),
-    *("chunks", "first_chunk"),
-)
-CHUNK_COLUMNS = (
-    *("id", "file_id", "ordinal", "start_char", "end_char", "start_line", "end_line", "page", "heading", "hash"),
-    *("text", "windows"),
-)
 
 _TABLES = {
     "settings": "key text PRIMARY KEY, value text NOT NULL",
@@ -99,9 +76,3 @@ def create_graph(connection: "Connection[Any]", schema: str, dimension: int) -> 
     """
     graph = f"USING hnsw ((vector::halfvec({dimension})) halfvec_ip_ops) WITH (m = 16, ef_construction = 100)"
     connection.execute(f"CREATE INDEX {GRAPH} ON {schema}.vectors {graph}")
-
-
-def refuse_other_format(address: ServerAddress, version: str | None) -> None:
-    """Raise IndexVersionError if the tables are of another version than this program's."""
-    if version != str(FORMAT):
-        raise IndexVersionError(address.name, f"its tables have version {version}, and this program reads {FORMAT}")

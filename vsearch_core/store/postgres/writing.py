@@ -6,14 +6,12 @@ from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError, StorageError
 from vsearch_core.store.checksums import row_crc
-from vsearch_core.store.postgres.address import ServerAddress
+from vsearch_core.store.postgres.address import PostgresAddress
 from vsearch_core.store.postgres.connection import (
     acquire_writer_lock,
     connect,
@@ -21,51 +19,43 @@ from vsearch_core.store.postgres.connection import (
     register_vectors,
     server_errors,
 )
-from vsearch_core.store.postgres.postings import TermPostings, join_blocks, split_into_blocks, without
-from vsearch_core.store.postgres.tables import (
+from vsearch_core.store.postgres.postings import join_blocks, split_into_blocks
+from vsearch_core.store.postgres.tables import GRAPH, MOST_INDEXED_DIMENSIONS, create_graph, create_tables
+from vsearch_core.store.raw_rows import FILE_FACTS, SKIPPED_FACTS, Row
+from vsearch_core.store.server.postings import TermPostings, without
+from vsearch_core.store.server.tables import (
     CHUNK_COLUMNS,
     FILE_COLUMNS,
     FIRST_SEGMENT,
-    FORMAT,
     FORMAT_KEY,
-    GRAPH,
-    LANGUAGES,
-    MOST_INDEXED_DIMENSIONS,
-    NEXT_CHUNK,
-    NEXT_FILE,
     NEXT_SEGMENT,
-    ROOT,
     ROWS,
     TERMS,
-    WINDOWS,
-    create_graph,
-    create_tables,
+    new_settings,
     refuse_other_format,
 )
-from vsearch_core.store.raw_rows import FILE_FACTS, SKIPPED_FACTS, Row
+from vsearch_core.store.server.writing import ServerSegment, ServerWriter
 from vsearch_core.store.tables import LINEAGE
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 _TERMS_AT_ONCE = 20_000  # blocks of postings that a compaction reads at a time
-MOST_SEGMENTS = 64  # of postings; more are merged
 
 
-class ServerWriter:
-    """The one writer of an index on a server, with the lock on it. Only one thread may use it.
+class PostgresWriter(ServerWriter):
+    """The one writer of an index on a PostgreSQL server, with the advisory lock on it."""
 
-    Methods raise StorageError if the server fails.
-    """
+    address: PostgresAddress
 
-    def __init__(self, address: ServerAddress, connection: "Connection[Any]") -> None:
+    def __init__(self, address: PostgresAddress, connection: "Connection[Any]") -> None:
         """Wrap a connection that has the writer lock; `close` closes it."""
         self.address = address
         self.connection = connection
         self._state: tuple[str, str] | None = None
 
     @classmethod
-    def open(cls, address: ServerAddress) -> "ServerWriter":
+    def open(cls, address: PostgresAddress) -> "PostgresWriter":
         """Connect to a server that accepts writes, and lock the index. Raises IndexLockedError."""
         connection = connect(address, writing=True)
         try:
@@ -88,20 +78,18 @@ class ServerWriter:
 
     def create(self, settings: Mapping[str, str], dimension: int, root: str) -> None:
         """Create the tables of a new index with these settings, in one transaction."""
-        numbers = {NEXT_FILE: "1", NEXT_CHUNK: "1", NEXT_SEGMENT: "1", FIRST_SEGMENT: "1", ROWS: "0", TERMS: "0"}
-        more = {LANGUAGES: "", WINDOWS: "all", ROOT: root, LINEAGE: uuid4().hex, "generation": "0"}
         with server_errors(self.address), self.connection.transaction():
             encoding = self.connection.execute("SHOW server_encoding").fetchone()
             if encoding != ("UTF8",):
                 reason = f"its database has the encoding {encoding and encoding[0]}, not UTF8"
                 raise StorageError(self.address.name, reason, "server-not-utf8")
             create_tables(self.connection, self.address.quoted_schema, dimension)
-            self._put({**settings, **numbers, **more, FORMAT_KEY: str(FORMAT)})
+            self._put(new_settings(settings, root))
 
     def settings(self) -> dict[str, str]:
         """Return all settings. Raises IndexVersionError for tables of another version."""
         found = dict(self._run("SELECT key, value FROM {s}.settings").fetchall())
-        refuse_other_format(self.address, found.get(FORMAT_KEY))
+        refuse_other_format(self.address.name, found.get(FORMAT_KEY))
         if self._state is None:
             register_vectors(self.connection, self.address)
         self._state = found[LINEAGE], found["generation"]
@@ -146,17 +134,15 @@ class ServerWriter:
         """Add files: FILE_FACTS and the id of the first chunk."""
         self._copy("files", (*FILE_COLUMNS, "crc"), map(_sealed, rows))
 
-    def add_chunks(self, rows: Iterable[Row]) -> None:
-        """Add chunks: CHUNK_COLUMNS, ids ascending."""
-        self._copy("chunks", (*CHUNK_COLUMNS, "crc"), map(_sealed, rows))
+    def add_segment(self, segment: ServerSegment, number: int) -> None:
+        """Add chunks with their vectors and postings."""
+        self._copy("chunks", (*CHUNK_COLUMNS, "crc"), map(_sealed, segment.chunks))
+        floats = segment.vectors.astype(np.float32)
+        ids = (row[0] for row in segment.chunks)
+        self._copy("vectors", ("id", "vector", "sample"), zip(ids, floats, segment.samples, strict=True))
+        self._add_postings(segment.postings, number)
 
-    def add_vectors(self, ids: Iterable[int], vectors: NDArray[np.int16], samples: Iterable[int]) -> None:
-        """Add the vectors (n, dimension) of chunks, as whole numbers; `samples` are the numbers that order samples."""
-        floats = vectors.astype(np.float32)
-        self._copy("vectors", ("id", "vector", "sample"), zip(ids, floats, samples, strict=True))
-
-    def add_postings(self, lists: Iterable[tuple[bytes, TermPostings]], segment: int) -> None:
-        """Add the postings of terms."""
+    def _add_postings(self, lists: Iterable[tuple[bytes, TermPostings]], segment: int) -> None:
         columns = ("term", "segment", "block", "count", "data")
         rows = (
             (term, segment, block.number, block.size, block.data)
@@ -216,7 +202,7 @@ class ServerWriter:
                     lists.append((term, kept))
             bounds = (rows[0][0], after, segment)
             self._run("DELETE FROM {s}.postings WHERE term >= %s AND term <= %s AND segment < %s", bounds)
-            self.add_postings(lists, segment)
+            self._add_postings(lists, segment)
         self._run("DELETE FROM {s}.removed_chunks")
         settings[NEXT_SEGMENT] = str(segment + 1)
         settings[FIRST_SEGMENT] = str(segment)
