@@ -50,6 +50,10 @@ ADVICE: Mapping[str, str] = {
     "other-chunking": "leave {argument} out, or index again into a new folder with --index",
     "other-model": "use the model that made the vectors, or re-embed the index with"
     " `vsearch index --re-embed --embedder {provider} --model {model}`",
+    "other-image-model": "run `vsearch index --image-model {model}`, which embeds all pictures again",
+    "image-model-not-chosen": "if you trust it, run `vsearch index --image-model {model}`",
+    "image-model-not-opened": "run `vsearch index`",
+    "images-extra-missing": "run `pip install 'vsearch[{extra}]'`",
     "index-exists": "replace it with --replace, or choose another --index",
     "not-embedded": "run `vsearch index` until everything is embedded",
     "nothing-to-refresh": "name a file or folder to index",

@@ -112,6 +112,14 @@ def index(
     positions: Annotated[
         bool, typer.Option("--positions", help="Keep where photos were taken, if their files say so.")
     ] = False,
+    image_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL|none",
+            help="Find pictures by what they show, with a CLIP or SigLIP model: a folder or a name on the hub (needs"
+            " the extra images). The index keeps it; another one replaces it; none: no model.",
+        ),
+    ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again to read files that could not be read before, or only in part.")
     ] = False,
@@ -204,6 +212,7 @@ def index(
             overlap_words=overlap_words,
             language=language,
             ann=ann,
+            image_model=image_model,
             device=device,
             rpm=rpm,
             tpm=tpm,

@@ -60,6 +60,11 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
     """
     for index in results.keyword_only:
         say(f"{shown_path(root, index)}: searched by keywords only, because another embedder made its vectors")
+    if results.pictures_left_out:
+        say(
+            "pictures: found by their texts only, because the index's image model isn't prepared on this machine;"
+            " run `vsearch index --image-model MODEL`"
+        )
     for file in results.not_reread:
         path = shown_path(root if file.index is None else Path(file.index).parent, file.path)
         say(f"{one_line(path)}: still as it was indexed ({file.reason})")

@@ -1,10 +1,16 @@
 """Tiny CLIP and SigLIP models with random weights, in the layout of real ones, and pictures for them."""
 
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tiny_models import LETTERS, write_json
+
+from vsearch_core.model import Fingerprint, PixelFormat
 
 TOWER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 40}
 SIDE, PATCH = 32, 8
@@ -83,3 +89,68 @@ def noise(width: int, height: int, seed: int = 0) -> Any:
     random = np.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+COLOURS = {
+    "red": (220, 30, 30),
+    "green": (30, 200, 40),
+    "blue": (30, 50, 220),
+    "yellow": (230, 220, 20),
+    "purple": (150, 20, 190),
+    "orange": (250, 130, 10),
+}
+
+
+class ColourModel:
+    """A deterministic stand-in for an image model: it sees colours, and reads their names.
+
+    As in CLIP, all texts and pictures have a part in common, and unrelated ones differ by chance.
+    """
+
+    dimension = 64
+
+    def __init__(self, name: str = "colours", noise: float = 0.6) -> None:
+        self.fingerprint = Fingerprint("image", name, "0" * 64, self.dimension, "clip")
+        self.pixel_format = PixelFormat(16, None, (16, 16), 3)
+        self.noise = noise
+        self.pictures = 0
+        self.texts = 0
+
+    def embed_pictures(self, pictures: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+        for pixels in pictures:
+            self.pictures += 1
+            flat = pixels.reshape(-1, 3).astype(np.int64)
+            near = np.stack([np.abs(flat - colour).sum(axis=1) < 120 for colour in COLOURS.values()])
+            yield self._vector(near.mean(axis=1), pixels.tobytes())
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.texts += len(texts)
+        words = [set(text.lower().split()) for text in texts]
+        return np.stack(
+            [
+                self._vector(np.array([colour in each for colour in COLOURS], np.float64), text.encode())
+                for each, text in zip(words, texts, strict=True)
+            ]
+        )
+
+    def _vector(self, seen: NDArray[np.float64], seed: bytes) -> NDArray[np.float32]:
+        random = np.random.default_rng(int.from_bytes(blake2b(seed, digest_size=8).digest()))
+        vector = self.noise * random.standard_normal(self.dimension) / np.sqrt(self.dimension)
+        vector[: len(seen)] += seen
+        vector[-1] += 0.5
+        unit: NDArray[np.float32] = (vector / np.linalg.norm(vector)).astype(np.float32)
+        return unit
+
+
+def coloured(*names: str, size: tuple[int, int] = (160, 120), kind: str = "PNG") -> bytes:
+    """Return a picture file of stripes in these colours."""
+    from PIL import Image
+
+    image = Image.new("RGB", size)
+    width = -(-size[0] // len(names))
+    for number, name in enumerate(names):
+        image.paste(COLOURS[name], (number * width, 0, (number + 1) * width, size[1]))
+    image.putpixel((0, 0), (len(names), size[0] % 256, size[1] % 256))
+    data = io.BytesIO()
+    image.save(data, kind)
+    return data.getvalue()

@@ -81,11 +81,13 @@ class PictureSummary:
 
     `hash` has HASH_WINDOWS hashes of HASH_BITS bits; it is None for a picture of one colour, and for one that can't be
     decoded. `is_described` is False if nothing is written in or about the picture: its text then is the name of its
-    file, its camera, date and size.
+    file, its camera, date and size. `pixels` are those that an image model reads, (height, width, 3), if they were
+    asked for and can be decoded.
     """
 
     hash: bytes | None
     is_described: bool
+    pixels: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,8 @@ class KeywordFields:
         return self.text, "" if title in heading else title, heading, path
 
 
-TEXT = "text"  # the name of the vector space of the chunks' texts, the only one so far
+TEXT = "text"  # the name of the vector space of the chunks' texts
+PICTURES = "pictures"  # the name of the vector space of pictures, in which an image model also has texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ VALUES: Mapping[str, str] = {
     "ef": "200",
     "nprobe": "20",
     "ann": "ivf",
+    "image_model": "none",
     "context": "1",
     "device": "cpu",
     "base_url": "http://localhost:1",

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from image_models import image_processor, noise, write_image_model
 from numpy.typing import NDArray
+from support import WordEmbedder
 
+import vsearch_core as vsearch
 from vsearch_core.embed.images.embedder import LocalImageEmbedder
 from vsearch_core.embed.models import is_prepared, open_model
 from vsearch_core.errors import ModelError
@@ -137,6 +139,27 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
 def test_halves_of_different_dimensions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="gives texts 32 dimensions, and pictures 48"):
         opened(write_image_model(tmp_path / "tiny", "siglip", hidden_size=48))
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_an_index_uses_a_model_from_its_folder(tmp_path: Path, family: str) -> None:
+    """The weights are random: a picture is only sure to be most similar to itself, saved in another format."""
+    folder = write_image_model(tmp_path / "models" / "tiny", family)
+    album = tmp_path / "album"
+    album.mkdir()
+    for number in range(4):
+        noise(160, 120, seed=number).save(album / f"{number}.png")
+    noise(160, 120, seed=2).save(tmp_path / "photo.jpg", quality=95)
+    with vsearch.open_index(
+        tmp_path, create=True, image_model=str(folder), open_embedder=lambda _spec: WordEmbedder()
+    ) as index:
+        assert index.update([album]).added == 4
+    with vsearch.open_index(tmp_path, open_embedder=lambda _spec: WordEmbedder()) as index:
+        assert index.similar(str(tmp_path / "photo.jpg")).hits[0].path == "album/2.png"
+        results = index.search("the cat")
+        assert {hit.scores["picture"] is not None for hit in results.hits} == {True}
+        assert not results.pictures_left_out
+        assert index.check(full=True).faults == ()
 
 
 @pytest.mark.slow

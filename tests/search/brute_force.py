@@ -46,6 +46,7 @@ class BruteForceSearcher:
 
     capabilities = CAPABILITIES
     fusion = Fusion()
+    image_model = None
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.generation = snapshot.generation

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.local import LocalEmbedder
@@ -13,6 +14,9 @@ from vsearch_core.embed.remote.credentials import Credentials, canonical_address
 from vsearch_core.embed.remote.retry import RequestPolicy
 from vsearch_core.errors import ArgumentError, InputError, ModelError
 from vsearch_core.model import EmbedderSpec
+
+if TYPE_CHECKING:
+    from vsearch_core.embed.images.embedder import ImageEmbedder
 
 
 class LoadedModels:
@@ -86,6 +90,18 @@ def open_embedder(
     model = open_model(spec.model, report, "local", cache_dir)
     embedder = LocalEmbedder(model, precision) if loaded is None else loaded.embedder(model)
     return _shortened(embedder, spec.dimension)
+
+
+def open_image_embedder(
+    model: str, cache_dir: Path | None = None, report: Callable[[str], None] | None = None
+) -> "ImageEmbedder":
+    """Return the embedder of an image model, a folder or a name on the Hugging Face hub; prepare it if necessary.
+
+    Raises ModelError.
+    """
+    from vsearch_core.embed.images.embedder import LocalImageEmbedder
+
+    return LocalImageEmbedder(open_model(model, report, "image", cache_dir))
 
 
 def _shortened(embedder: Embedder, dimension: int | None) -> Embedder:

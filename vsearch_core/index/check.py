@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.parts import part_faults
+from vsearch_core.index.pictures import picture_faults
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import SegmentView, Snapshot, vectors_first, view_segment
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -115,6 +116,8 @@ def _segments(catalog: Catalog, *, full: bool, recall: RecallCheck | None) -> li
             faults += content_faults(catalog.index, record, view, settings)
             views.append(view)
     faults += count_faults(catalog)
+    if full:
+        faults += [Fault("pictures", reason) for reason in picture_faults(catalog)]
     if full and len(views) == len(records):
         faults += id_faults(catalog, views)
         if recall is not None and not faults:

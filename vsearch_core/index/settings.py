@@ -38,6 +38,7 @@ class IndexOptions:
     base_url: str | None = None
     default_base_urls: Mapping[str, str] = field(default_factory=dict)  # by provider, for where no `base_url` is named
     ann: str | None = None
+    image_model: str | None = None  # "none" for none
 
     @property
     def spec(self) -> EmbedderSpec:

@@ -7,14 +7,17 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 
+import numpy as np
+
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
+from vsearch_core.index.pictures import PictureEmbedding
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import FoundFile, Plan, settled_ctime
 from vsearch_core.index.unembedded import live_chunks_without_vectors
-from vsearch_core.model import BOXES, LEFT_OUT, PICTURE, READER
+from vsearch_core.model import BOXES, LEFT_OUT, PICTURE, READER, JsonValue
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.store.records import Record
 from vsearch_core.store.reuse import known_vectors
@@ -67,8 +70,12 @@ class Stager:
         observer: Observer,
         extract_options: ExtractOptions,
         limits: IndexLimits = DEFAULT_LIMITS,
+        pictures: PictureEmbedding | None = None,
     ) -> None:
-        """Record the plan in the catalog, and start to read its changed files. `live` are the live files by path."""
+        """Record the plan in the catalog, and start to read its changed files. `live` are the live files by path.
+
+        With `pictures`, picture files get vectors, too, for which `extract_options.pixels` is set.
+        """
         with catalog.transaction():
             catalog.delete_files(record.id for record in plan.stale)
             clear_skipped(catalog, plan.no_longer_skipped)
@@ -77,6 +84,7 @@ class Stager:
         self.result = StagingResult()
         self._catalog = catalog
         self._live = live
+        self._pictures = pictures
         self._staged = catalog.files(live=False)
         self._observer = observer
         self._limits = limits
@@ -115,12 +123,29 @@ class Stager:
             outcomes = self._reader.take(self._limits.files_per_transaction)
             if not outcomes:
                 return
+            seen = self._embed_pictures(outcomes)
             with self._catalog.transaction():
                 batch = self._files[self._done : self._done + len(outcomes)]
-                for found, outcome in zip(batch, outcomes, strict=True):
-                    chunks += self._record(found, outcome)
+                for number, (found, outcome) in enumerate(zip(batch, outcomes, strict=True)):
+                    chunks += self._record(found, outcome, seen.get(number))
             self._done += len(outcomes)
             self._observer.progress(Progress("reading", self._total - self.unread, self._total))
+
+    def _embed_pictures(self, outcomes: Sequence[Outcome]) -> dict[int, dict[str, JsonValue]]:
+        """Return what is kept of the pictures among the results for searches by an image model, by their number."""
+        pictures = {
+            number: outcome.result.picture
+            for number, outcome in enumerate(outcomes)
+            if isinstance(outcome.result, FileRead) and outcome.result.picture is not None
+        }
+        if self._pictures is None or not pictures:
+            return {}
+        shape = (*self._pictures.embedder.pixel_format.shape, 3)
+        pixels = [
+            None if each.pixels is None else np.frombuffer(each.pixels, np.uint8).reshape(shape)
+            for each in pictures.values()
+        ]
+        return dict(zip(pictures, self._pictures.kept_values(pixels), strict=True))
 
     def _is_staged(self, found: FoundFile) -> bool:
         earlier = self._staged.get(found.stored)
@@ -135,7 +160,7 @@ class Stager:
         both = (self._live.get(found.stored), self._staged.get(found.stored))
         return [each for each in both if each is not None]
 
-    def _record(self, found: FoundFile, outcome: Outcome) -> int:
+    def _record(self, found: FoundFile, outcome: Outcome, seen: dict[str, JsonValue] | None) -> int:
         """Record the result of reading a file. Return the number of new chunks, which need vectors."""
         result, ctime_ns = outcome.result, settled_ctime(found.file, outcome.begun_ns)
         if isinstance(result, ExtractionError):
@@ -147,10 +172,10 @@ class Stager:
             record_skipped(self._catalog, unopened_file(found.stored, reason, binary=False))
             self._fail(found.stored, reason)
         else:
-            return self._stage_file(found, ctime_ns, result)
+            return self._stage_file(found, ctime_ns, result, seen)
         return 0
 
-    def _stage_file(self, found: FoundFile, ctime_ns: int, result: FileRead) -> int:
+    def _stage_file(self, found: FoundFile, ctime_ns: int, result: FileRead, seen: dict[str, JsonValue] | None) -> int:
         if result.left_out:
             self._observer.file_incomplete(found.stored, "; ".join(result.left_out))
         clear_skipped(self._catalog, [found.stored])
@@ -162,7 +187,7 @@ class Stager:
         if result.chunks is None:
             return 0
         self._unstage(found.stored)
-        self._catalog.stage_file(_new_file(found, ctime_ns, result), result.chunks)
+        self._catalog.stage_file(_new_file(found, ctime_ns, result, seen), result.chunks)
         return len(result.chunks)
 
     def _touch(self, found: FoundFile, same: FileRecord, ctime_ns: int) -> None:
@@ -203,7 +228,7 @@ class Stager:
             self._catalog.delete_files([self._staged[stored].id])
 
 
-def _new_file(found: FoundFile, ctime_ns: int, read: FileRead) -> NewFile:
+def _new_file(found: FoundFile, ctime_ns: int, read: FileRead, seen: dict[str, JsonValue] | None) -> NewFile:
     file = found.file
     metadata = {key: value for key, value in read.metadata.items() if key not in {BOXES, LEFT_OUT, PICTURE, READER}}
     version = format_of(file.path.name).version
@@ -215,7 +240,7 @@ def _new_file(found: FoundFile, ctime_ns: int, read: FileRead) -> NewFile:
         metadata[BOXES] = [list(astuple(box)) for box in read.boxes]
     if read.picture is not None:
         encoded = None if read.picture.hash is None else base64.b64encode(read.picture.hash).decode()
-        metadata[PICTURE] = {"hash": encoded, "described": read.picture.is_described}
+        metadata[PICTURE] = {"hash": encoded, "described": read.picture.is_described, **(seen or {})}
     facts = (read.title, read.language, metadata)
     return NewFile(found.stored, file.size, file.mtime_ns, ctime_ns, read.digest, *facts)
 

@@ -2,12 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder, OpenEmbedder
@@ -17,6 +17,19 @@ from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.kept_documents import drop_unreadable, keep_documents, kept_source
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.named_sources import outside_paths, record_named_sources, refuse_unnamed_sources
+from vsearch_core.index.pictures import (
+    NO_MODEL,
+    ImageModel,
+    OpenImageEmbedder,
+    PictureEmbedding,
+    load_image_model,
+    measure_picture_scale,
+    no_image_embedder,
+    refuse_other_image_model,
+    require_pillow,
+    store_image_model,
+    unseen_pictures,
+)
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.renewal import renew_keywords
 from vsearch_core.index.settings import (
@@ -63,7 +76,10 @@ from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.recognition import is_installed
-from vsearch_core.text.extract.registry import current_versions, extensions_with_pictures, format_of
+from vsearch_core.text.extract.registry import current_versions, extensions_with_pictures, format_of, is_picture
+
+if TYPE_CHECKING:
+    from vsearch_core.embed.images.embedder import ImageEmbedder
 
 _OUTDATED = "all that a newer extractor finds"  # missing from files that an older one has read
 
@@ -129,6 +145,7 @@ def update_index(
     limits: IndexLimits = DEFAULT_LIMITS,
     documents: Sequence[RawDocument] = (),
     engine: UpdatedEngine | None = None,
+    open_images: OpenImageEmbedder = no_image_embedder,
 ) -> UpdateSummary:
     """Update the index from the given sources, or from all sources of earlier updates if none are given.
 
@@ -140,14 +157,14 @@ def update_index(
     then, or if `retry` is true. The run commits every `limits.chunks_per_commit` chunks and at the end. If it is
     stopped, it keeps the work done so far, and the next run continues from there. A run with many chunks commits their
     keywords first, so that searches find them early: see docs/adr/0053-progressive-runs.md. An `engine` that keeps the
-    index elsewhere gets each commit, with all vectors.
+    index elsewhere gets each commit, with all vectors. `open_images` opens the index's image model, if it has one.
 
     Raises InputError, IndexNotFoundError if an index has lost its catalog, IndexLockedError, IndexMismatchError,
     IndexVersionError, ModelError, StorageError, and StoppedError if the observer stops the run while it rebuilds
     keyword postings that an earlier version of the analyzer made.
     """
     started = time.perf_counter()
-    run = _Update(index, options, open_embedder, observer, reading, limits, engine)
+    run = _Update(index, options, open_embedder, observer, reading, limits, engine, open_images)
     if is_new_index(index, sources, options, has_documents=bool(documents)):
         run.open_first_embedder()
     with storage_errors(index):
@@ -232,11 +249,13 @@ def scan(
     *,
     walk: WalkOptions,
     retry: bool,
+    open_pictures: Callable[[ImageModel], PictureEmbedding] | None = None,
 ) -> Changes:
     """Find what has changed, record the sources in the catalog, and start to read the changed files.
 
-    The caller must close the `stager` of the result. Raises InputError if a source lies outside the index's parent
-    folder and was never named by the user on this machine.
+    The caller must close the `stager` of the result. `open_pictures` opens the index's image model, if pictures are to
+    get vectors; it is called if there is one and a picture must be read. Raises InputError if a source lies outside the
+    index's parent folder and was never named by the user on this machine.
     """
     root = index.parent
     live = catalog.files(live=True)
@@ -244,6 +263,9 @@ def scan(
     incomplete = (incomplete_files(catalog) if retry or reading.ocr else {}) | _outdated_files(catalog)
     if reading.ocr and is_installed():
         incomplete |= dict.fromkeys(files_without_key(catalog, extensions_with_pictures(), BOXES), (_OUTDATED,))
+    image_model = None if open_pictures is None else load_image_model(catalog)
+    if image_model is not None:
+        incomplete |= dict.fromkeys(unseen_pictures(catalog, image_model), (_OUTDATED,))
     known = KnownFiles(live, catalog.files(live=False), load_skipped(catalog), versions, incomplete)
     before = catalog_sources(root, catalog)
     known_sources = before if sources else [walk.for_known_source(source) for source in before]
@@ -256,7 +278,12 @@ def scan(
         catalog.put_source(stored_path(root, source.path), source_to_json(source))
     _report_unread(root, plan, selection, known, observer)
     chunk_options = ChunkOptions(settings.chunk_words, settings.overlap_words)
-    return Changes(live, plan, selection, Stager(catalog, plan, live, chunk_options, observer, reading, limits))
+    pictures = None
+    if open_pictures is not None and image_model is not None and any(is_picture(each.stored) for each in plan.changed):
+        pictures = open_pictures(image_model)
+        reading = replace(reading, pixels=pictures.embedder.pixel_format)
+    stager = Stager(catalog, plan, live, chunk_options, observer, reading, limits, pictures)
+    return Changes(live, plan, selection, stager)
 
 
 def _outdated_files(catalog: Catalog) -> dict[str, tuple[str, ...]]:
@@ -294,7 +321,10 @@ class _Update:
         reading: ExtractOptions,
         limits: IndexLimits,
         engine: UpdatedEngine | None,
+        open_images: OpenImageEmbedder,
     ) -> None:
+        self._open_images = open_images
+        self._images: ImageEmbedder | None = None
         self.index = index
         self.engine = engine
         self.options = options
@@ -309,6 +339,7 @@ class _Update:
         """Open the embedder of a new index and check its settings, before anything is written."""
         self._embedder = self._open_embedder(self.options.spec)
         new_settings(self.options, self._embedder.fingerprint)
+        self._open_named_images()
 
     def open_catalog(self) -> Catalog:
         """Return the catalog, open for writing. Create it with the settings of the options if it is missing."""
@@ -326,7 +357,16 @@ class _Update:
         renew_keywords(catalog, settings, self.observer, self.limits)
         sweep(catalog)
         changes = scan(
-            self.index, catalog, settings, sources, self.observer, self.reading, self.limits, walk=walk, retry=retry
+            self.index,
+            catalog,
+            settings,
+            sources,
+            self.observer,
+            self.reading,
+            self.limits,
+            walk=walk,
+            retry=retry,
+            open_pictures=self._open_pictures,
         )
         with closing(changes.stager):
             try:
@@ -339,6 +379,10 @@ class _Update:
                 raise
         interrupted = self.observer.should_stop()
         self._commit(catalog, changes, last=not interrupted)
+        if self._images is not None and not interrupted:
+            model = load_image_model(catalog)
+            if model is not None:
+                measure_picture_scale(catalog, model, self._images)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer, self.limits)
         sweep(catalog)
         live, after, counts = changes.live, catalog.files(live=True), changes.counts()
@@ -378,9 +422,37 @@ class _Update:
             if self.options.base_url is not None:  # the same model at another address
                 with catalog.transaction():
                     catalog.put_setting("base_url", self.options.base_url)
+        self._set_image_model(catalog)
         if self.options.ann not in (None, settings.ann):
             with catalog.transaction():
                 catalog.put_setting("ann", str(self.options.ann))
+
+    def _open_named_images(self) -> "ImageEmbedder | None":
+        """Return the embedder of the image model that the options name, or None if they name none."""
+        named = self.options.image_model
+        if named in (None, NO_MODEL):
+            return None
+        require_pillow()
+        if self._images is None:
+            self._images = self._open_images(str(named))
+        return self._images
+
+    def _set_image_model(self, catalog: Catalog) -> None:
+        """Make the index's image model the one that the options name, if they name one."""
+        present, images = load_image_model(catalog), self._open_named_images()
+        if self.options.image_model == NO_MODEL and present is not None:
+            store_image_model(catalog, None)
+        if images is not None:
+            model = ImageModel(str(self.options.image_model), images.fingerprint)
+            if model != present:
+                store_image_model(catalog, model)
+
+    def _open_pictures(self, model: ImageModel) -> PictureEmbedding:
+        """Open the index's image model. Raises IndexMismatchError if it has changed."""
+        if self._images is None:
+            self._images = self._open_images(model.name)
+        refuse_other_image_model(str(self.index), model, self._images.fingerprint)
+        return PictureEmbedding(model, self._images)
 
     def _commit(self, catalog: Catalog, changes: Changes, *, last: bool = False) -> None:
         removals = changes.removals(self.index.parent)

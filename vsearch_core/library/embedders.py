@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from vsearch_core.config import EMBEDDER, MODEL
 from vsearch_core.errors import InputError
+from vsearch_core.library.images import ImageEmbedders
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import Embedder, OpenEmbedder
+    from vsearch_core.index.pictures import OpenImageEmbedder
     from vsearch_core.index.settings import IndexOptions, IndexSettings
     from vsearch_core.model import EmbedderSpec
     from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery
@@ -33,8 +35,10 @@ class Embedders:
         consent: Consent | None = None,
         approve: Approve | None = None,
         api_key: str | None = None,
+        open_image_embedder: "OpenImageEmbedder | None" = None,
     ) -> None:
-        """Open nothing yet. The arguments are as for `open_index`, with its embedder and model in `requested`."""
+        """Open nothing yet. The arguments are as for `open_index`, with its embedder and models in `requested`."""
+        self.images = ImageEmbedders(index, requested.image_model, cache_dir, open_image_embedder)
         base_url, urls = requested.base_url, requested.default_base_urls
 
         def named_in_this_call(spec: "EmbedderSpec", _address: str) -> bool:

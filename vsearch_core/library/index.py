@@ -158,7 +158,15 @@ class Index(Evaluating["Snapshot"]):
         with self._changing():
             record_origin(self.path)
             opener = self._opener(share_vectors=self._share_vectors)
-            summary = update_index(self.path, sources, self._requested, opener, self._observer, **run)
+            summary = update_index(
+                self.path,
+                sources,
+                self._requested,
+                opener,
+                self._observer,
+                open_images=self._embedders.images.open,
+                **run,
+            )
             if summary.embedded and not summary.interrupted:
                 self._measure_vector_scale()
             return summary

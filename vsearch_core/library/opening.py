@@ -13,6 +13,7 @@ from vsearch_core.library.options import absolute
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import OpenEmbedder
+    from vsearch_core.index.pictures import OpenImageEmbedder
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.repair import RepairSummary
     from vsearch_core.library.readers import KeptReaders
@@ -32,6 +33,7 @@ def open_index(
     overlap_words: int | None = None,
     language: str | None = None,
     ann: str | None = None,
+    image_model: str | None = None,
     api_key: str | None = None,
     default_base_urls: Mapping[str, str] | None = None,
     cache_dir: str | Path | None = None,
@@ -40,6 +42,7 @@ def open_index(
     approve: Approve | None = None,
     share_vectors: bool = False,
     read_examples: bool = True,
+    open_image_embedder: "OpenImageEmbedder | None" = None,
     observer: "Observer | None" = None,
     readers: "KeptReaders | None" = None,
 ) -> Index:
@@ -62,6 +65,9 @@ def open_index(
             and are slower to search), "pq" or "pqN" (inverted lists with codes of 64 or N bytes a vector, 8 to 256, by
             product quantisation), "flat" (nothing: all vectors are compared) or "auto" (a graph, unless building it
             takes too much memory). For an existing index, another choice than before is made real by the next update.
+        image_model: A CLIP or SigLIP model, by name or folder. The next update gives each picture a vector of it, by
+            which searches find what pictures show; another model than before replaces all of these vectors, and "none"
+            ends this. By default, the index keeps the model that it has.
         api_key: The key for a remote embedder. It is sent only to the provider's own address, and to an address that
             this call names or `consent` allows.
         default_base_urls: The addresses of remote embedders by provider, used if neither `base_url` nor the index gives
@@ -75,6 +81,7 @@ def open_index(
             chosen on this machine. Its argument maps the new settings ("embedder", "model", "base_url") to their
             values; it returns False to refuse. By default, such an embedder is refused, unless `open_embedder` is
             given, which can then refuse it itself.
+        open_image_embedder: A function that opens the embedder for an image model, instead of the library's own.
         share_vectors: Share the vectors of equal texts with the user's other indexes, by a file in the cache folder.
         read_examples: Allow `similar`, `more_like` and `less_like` to name files that are not in the index, which are
             then read from disk. Set it to False if others choose these names.
@@ -91,11 +98,22 @@ def open_index(
     folder = index_folder(path) if create else existing_index(path)
     if model is not None and Path(model).is_dir():
         model = str(absolute(model))
+    if image_model is not None and Path(image_model).is_dir():
+        image_model = str(absolute(image_model))
     requested = IndexOptions(
-        embedder, model, chunk_words, overlap_words, language, dimension, base_url, default_base_urls or {}, ann
+        embedder,
+        model,
+        chunk_words,
+        overlap_words,
+        language,
+        dimension,
+        base_url,
+        default_base_urls or {},
+        ann,
+        image_model,
     )
     cache = None if cache_dir is None else Path(cache_dir)
-    embedders = Embedders(folder, requested, cache, open_embedder, consent, approve, api_key)
+    embedders = Embedders(folder, requested, cache, open_embedder, consent, approve, api_key, open_image_embedder)
     return Index(
         folder,
         requested,

@@ -12,6 +12,7 @@ from vsearch_core.library.options import FilterOptions, SearchOptions, parse_fil
 from vsearch_core.library.readers import IndexReader, ReaderPool
 
 if TYPE_CHECKING:
+    from vsearch_core.embed.images.embedder import ImageEmbedder
     from vsearch_core.index.named_files import FileFinder
     from vsearch_core.index.settings import IndexSettings
     from vsearch_core.index.snapshot import OpenSnapshot
@@ -257,13 +258,31 @@ class Searching(Generic[S]):
         from vsearch_core.search.stale import with_staleness
 
         embed = self._query_embedding(reader.snapshot.settings, request)
-        results = search(reader.searcher, request, embed)
+        images = self._image_embedder(reader, request)
+        results = search(
+            reader.searcher, request, embed, None if images is None else lambda text: images.embed_texts([text])[0]
+        )
+        if images is None and self._searches_pictures(reader, request):
+            results = replace(results, pictures_left_out=True)
         if self._has_sources(reader):
             results = replace(results, hits=with_staleness(self.root, results.hits))
         if snippets:
             found = reader.searcher.excerpts(request, [hit.text for hit in results.hits], WIDTH)
             results = replace(results, snippets=tuple(found))
         return results
+
+    def _image_embedder(self, reader: IndexReader[S], request: "SearchRequest") -> "ImageEmbedder | None":
+        """Return the embedder of the index's image model; None if there is none, or none is needed."""
+        if not self._searches_pictures(reader, request):
+            return None
+        model = reader.searcher.image_model
+        assert model is not None
+        return self._embedders.images.open_for(model)
+
+    def _searches_pictures(self, reader: IndexReader[S], request: "SearchRequest") -> bool:
+        """Return True if the request is also about what pictures show, and the index has an image model."""
+        is_wanted = request.mode != "keyword" and request.filters.images is not False and request.rerank is None
+        return is_wanted and reader.searcher.image_model is not None
 
     def _has_sources(self, reader: IndexReader[S]) -> bool:
         """Return True if the indexes have sources on this machine. An imported index has none."""
@@ -302,5 +321,6 @@ class Searching(Generic[S]):
             Path.cwd() if self._read_examples else None,
             ChunkOptions(settings.chunk_words, settings.overlap_words),
             lambda: self._embedders.open_for(settings),
+            lambda: self._image_embedder(reader, request),
         )
         return resolve_examples(request, reader.searcher, sources)

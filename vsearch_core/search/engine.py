@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.errors import InputError
+from vsearch_core.index.pictures import ImageModel
 from vsearch_core.model import TEXT
 from vsearch_core.search.confidence import Evidence
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LOWEST_COSINE, VECTOR, Fusion
+from vsearch_core.search.pictures import PictureScores
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.snippets import Snippet
 from vsearch_core.store.catalog import StoredChunk
@@ -46,7 +48,8 @@ class Candidates:
     text, and the one after its last; -1 for a chunk without windows, and None if no windows were compared. `evidence`
     is what confidences are computed from. `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is
     the weight of the query's rare words that each chunk has (`search.rarity`), or None if there are none. `coverage` is
-    the share of the live chunks, from 0 to 1, whose vectors can be compared with the query's.
+    the share of the live chunks, from 0 to 1, whose vectors can be compared with the query's. `pictures` are the scores
+    by what pictures show, or None if these were not searched.
     """
 
     ids: Ids
@@ -63,6 +66,7 @@ class Candidates:
     nprobe: int | None = None
     list_kinds: tuple[str, ...] = ()
     coverage: float = 1.0
+    pictures: PictureScores | None = None
 
     @property
     def exact(self) -> bool:
@@ -101,6 +105,11 @@ class Searcher(Protocol):
     @property
     def fusion(self) -> Fusion:
         """Return the fusion for requests that don't specify one: the index's tuned fusion, or the default."""
+
+    @property
+    def image_model(self) -> ImageModel | None:
+        """Return the image model whose vector space PICTURES can be searched, or None if there is none."""
+        return None
 
     def prepare(self, request: SearchRequest) -> bool:
         """Evaluate the request's filters and clauses before `search`. Return False if no vector can match.

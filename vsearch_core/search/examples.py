@@ -6,20 +6,26 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Embedder, embed_all
 from vsearch_core.errors import ExtractionError, InputError
-from vsearch_core.model import Chunk, RawDocument
+from vsearch_core.model import PICTURES, Chunk, PixelFormat, RawDocument
 from vsearch_core.search.engine import CONTEXT, FEEDBACK, VECTORS, Searcher, refuse_unsupported
+from vsearch_core.search.picture_groups import is_undescribed
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import Example
 from vsearch_core.text.chunk import ChunkOptions
 from vsearch_core.text.extract.options import DEFAULTS
-from vsearch_core.text.files import FileToRead
+from vsearch_core.text.extract.registry import is_picture
+from vsearch_core.text.files import FileRead, FileToRead
 from vsearch_core.text.reading import open_reader
+
+if TYPE_CHECKING:
+    from vsearch_core.embed.images.embedder import ImageEmbedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +34,15 @@ class ExampleSources:
 
     A name is a path relative to `folder`, or else a path as the index stores it. `find` returns the stored path of an
     indexed file, or None. A file that is not in the index is split into chunks by `chunk_options`, and embedded by the
-    embedder that `embedder()` opens. If `folder` is None, only indexed files are found.
+    embedder that `embedder()` opens. If `folder` is None, only indexed files are found. `images()` opens the index's
+    image model, or returns None if it has none, or none on this machine.
     """
 
     find: Callable[[str], str | None]
     folder: Path | None
     chunk_options: ChunkOptions
     embedder: Callable[[], Embedder]
+    images: "Callable[[], ImageEmbedder | None]" = lambda: None
 
 
 def resolve_examples(request: SearchRequest, searcher: Searcher, sources: ExampleSources) -> SearchRequest:
@@ -58,7 +66,7 @@ def _example(given: str | RawDocument, searcher: Searcher, sources: ExampleSourc
     if isinstance(given, str):
         return find_example(given, searcher, sources)
     file = FileToRead(given.name, len(given.data), data=given.data)
-    return _embedded(_read(file, sources.chunk_options, given.name), None, given.name, sources)
+    return _embedded(file, None, given.name, sources)
 
 
 def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Example:
@@ -70,25 +78,47 @@ def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Exam
         stored = sources.find(path)
         ids = np.empty(0, np.int64) if stored is None else searcher.chunk_ids(stored)
         if len(ids):
-            chunks = [each.chunk for each in searcher.hydrate(ids)]
+            stored_chunks = searcher.hydrate(ids)
+            chunks = [each.chunk for each in stored_chunks]
             chosen = _chosen(chunks, line, name)
             texts = tuple(chunks[number].text for number in chosen)
             vectors = searcher.vectors(ids[chosen])
+            shown = _stored_picture(searcher, ids[0])
+            if shown is not None and is_undescribed(stored_chunks[0].meta):
+                return Example(np.zeros_like(vectors[0]), (), ids[chosen], shown)
             if not vectors.any():  # another embedder made them
                 vectors = embed_all(sources.embedder(), texts)
-            return Example(_mean(vectors), texts, ids[chosen])
+            return Example(_mean(vectors), texts, ids[chosen], shown)
     folder = sources.folder
     for path, line in _readings(name):
         if folder is not None and _is_file(folder / path):
             file = FileToRead(str(folder / path), _size(folder / path, name))
-            return _embedded(_read(file, sources.chunk_options, name), line, name, sources)
+            return _embedded(file, line, name, sources)
     raise InputError(name, "neither in the index nor a file", "no-such-example")
 
 
-def _embedded(chunks: Sequence[Chunk], line: int | None, name: str, sources: ExampleSources) -> Example:
-    """Return the example for the chosen ones of the chunks, which are not in the index."""
+def _stored_picture(searcher: Searcher, chunk_id: np.int64) -> NDArray[np.float32] | None:
+    """Return the vector of a picture, given its file's first chunk; None if the index has none."""
+    if searcher.image_model is None:
+        return None
+    vector = searcher.vectors(np.array([chunk_id], np.int64), PICTURES)[0]
+    return vector if vector.any() else None
+
+
+def _embedded(file: FileToRead, line: int | None, name: str, sources: ExampleSources) -> Example:
+    """Return the example for a file, or for one line of it, that is not in the index."""
+    none = np.empty(0, np.int64)
+    images = sources.images() if is_picture(file.name) else None
+    read = _read(file, sources.chunk_options, name, None if images is None else images.pixel_format)
+    shown = None
+    if images is not None and read.picture is not None and read.picture.pixels is not None:
+        pixels = np.frombuffer(read.picture.pixels, np.uint8).reshape(*images.pixel_format.shape, 3)
+        (shown,) = images.embed_pictures([pixels])
+        if not read.picture.is_described:
+            return Example(np.zeros(sources.embedder().fingerprint.dimension, np.float32), (), none, shown)
+    chunks = list(read.chunks or ())
     texts = tuple(chunks[number].text for number in _chosen(chunks, line, name))
-    return Example(_mean(embed_all(sources.embedder(), texts)), texts, np.empty(0, np.int64))
+    return Example(_mean(embed_all(sources.embedder(), texts)), texts, none, shown)
 
 
 def _readings(name: str) -> list[tuple[str, int | None]]:
@@ -115,10 +145,11 @@ def _unreadable(name: str, error: OSError) -> InputError:
     return InputError(name, f"can't be read ({(error.strerror or str(error)).lower()})", "unreadable-example")
 
 
-def _read(file: FileToRead, chunk_options: ChunkOptions, name: str) -> list[Chunk]:
-    """Return the chunks of a file of any kind and size, read as for indexing."""
+def _read(file: FileToRead, chunk_options: ChunkOptions, name: str, pixels: PixelFormat | None) -> FileRead:
+    """Return a file of any kind and size, read as for indexing; of a picture also the pixels in this format."""
     try:
-        with closing(open_reader([file], chunk_options, DEFAULTS, lambda: False)) as reader:
+        options = replace(DEFAULTS, pixels=pixels)
+        with closing(open_reader([file], chunk_options, options, lambda: False)) as reader:
             result = reader.take(1)[0].result
         if isinstance(result, OSError):
             raise result
@@ -126,7 +157,7 @@ def _read(file: FileToRead, chunk_options: ChunkOptions, name: str) -> list[Chun
         raise _unreadable(name, error) from error
     if isinstance(result, ExtractionError):
         raise result.about(name)
-    return list(result.chunks or ())
+    return result
 
 
 def _chosen(chunks: Sequence[Chunk], line: int | None, name: str) -> list[int]:

@@ -14,6 +14,7 @@ from vsearch_core.model import BOXES, LEFT_OUT, PARTS_OF_PAGE, PICTURE, READER, 
 from vsearch_core.search.engine import Candidates, Searcher
 from vsearch_core.search.fusion import KEYWORD, VECTOR
 from vsearch_core.search.packing import pack, widened, with_context
+from vsearch_core.search.pictures import PICTURE as SHOWN
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.results import BestWindow, Hit, HitBox, ImageSize, NearDuplicate
 from vsearch_core.search.snippets import Snippet
@@ -59,6 +60,8 @@ def hydrated(
             shown[rank] = places[best - first]
         first += len(places)
     routes = {VECTOR: None, KEYWORD: None, **candidates.scores}
+    if candidates.pictures is not None:
+        routes[SHOWN] = candidates.pictures.cosines
     if rerank_scores is not None:
         routes["rerank"] = rerank_scores
     collapsed = iter(chunks[len(shown) :])

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 
 from vsearch_core.ann.flat import top_k
 from vsearch_core.errors import IndexCorruptError
+from vsearch_core.index.pictures import ImageModel, load_image_model, load_picture_scale, load_picture_vectors
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SearchedSnapshot
 from vsearch_core.lexical.bm25 import idf, query_weights
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.lexical.vocabulary import PostingsVocabulary
-from vsearch_core.model import TEXT
+from vsearch_core.model import PICTURES, TEXT
 from vsearch_core.search.confidence import Evidence, VectorScale, calibration_for, is_calibrated
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, EngineBudgets, SearchLimits, most_text_bytes
+from vsearch_core.search.pictures import PictureRoute
 from vsearch_core.search.proximity import shares_of_texts
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.rarity import RareWord, rare_words
@@ -33,7 +35,7 @@ from vsearch_core.search.tuned import fusion_of
 from vsearch_core.search.vector_scale import load_measured_scale
 from vsearch_core.search.vectors import NearestChunks, VectorRoute, VectorSearchOptions, do_nothing
 from vsearch_core.search.versions import NewerVersions
-from vsearch_core.store.catalog import StoredChunk
+from vsearch_core.store.catalog import Catalog, StoredChunk
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import BLOCK_BYTES
 
@@ -148,12 +150,15 @@ class LocalSearcher:
     def search(self, request: SearchRequest, vectors: Mapping[str, Vectors], depth: int) -> Candidates:
         """Return the `depth` best chunks of each route as candidates. Raises IndexCorruptError."""
         plan = self._plan(request)
-        if vectors.keys() - {TEXT}:
-            raise unsupported(f"vector space {min(vectors.keys() - {TEXT})}")
+        for space in vectors.keys() - {TEXT}:
+            if space != PICTURES or self.image_model is None:
+                raise unsupported(f"vector space {space}")
         with self._corruption_errors():
-            return self._search(request, plan, vectors.get(TEXT), depth)
+            return self._search(request, plan, vectors.get(TEXT), vectors.get(PICTURES), depth)
 
-    def _search(self, request: SearchRequest, plan: _Plan, vector: Vectors | None, depth: int) -> Candidates:
+    def _search(
+        self, request: SearchRequest, plan: _Plan, vector: Vectors | None, shown: Vectors | None, depth: int
+    ) -> Candidates:
         nearest = NearestChunks(np.empty(0, np.int64))
         chosen = np.zeros(self._row_map.rows, np.bool_)
         if vector is not None:
@@ -167,6 +172,8 @@ class LocalSearcher:
                 if term.endswith("*"):
                     self._clauses.define_prefix(term)
             chosen[self._keywords.best(plan.keyword_terms, plan.mask, depth)] = True
+        if shown is not None:
+            chosen[self._pictures.best(shown, plan.mask, depth)] = True
         if request.parsed.only_excludes and vector is None:
             matching = np.flatnonzero(plan.mask)
             chosen[matching[np.argsort(self._chunk_ids[matching], kind="stable")[:depth]]] = True
@@ -185,6 +192,7 @@ class LocalSearcher:
             file_keys[places] = self._snapshot.segments[number].file_ids[own]
         self._note_rows(ids, rows)
         order = self._order(ids, file_keys)
+        pictures = None if shown is None else self._pictures.scores(shown, rows[order])
         return Candidates(
             ids[order],
             {name: values[order] for name, values in scores.items()},
@@ -203,7 +211,29 @@ class LocalSearcher:
             nearest.nprobe,
             nearest.list_kinds,
             self._coverage,
+            pictures,
         )
+
+    @cached_property
+    def image_model(self) -> ImageModel | None:
+        """Return the image model of the index; None for several indexes. Raises IndexCorruptError."""
+        catalogs = self._snapshot.catalogs
+        if len(catalogs) > 1:
+            return None
+        with storage_errors(self._snapshot.catalog.index):
+            return load_image_model(catalogs[0])
+
+    @cached_property
+    def _pictures(self) -> PictureRoute:
+        catalog, model = self._snapshot.catalogs[0], self.image_model
+        assert model is not None
+        assert isinstance(catalog, Catalog)
+        with storage_errors(catalog.index):
+            known, scale = load_picture_vectors(catalog, model), load_picture_scale(catalog)
+        rows = np.flatnonzero(self._alive & np.isin(self._file_ids, known.file_ids))
+        rows = rows[np.argsort(-self._chunk_ids[rows], kind="stable")]  # the file's first chunk comes last, and stays
+        row_of_file = dict(zip(self._file_ids[rows].tolist(), rows.tolist(), strict=True))
+        return PictureRoute(known, row_of_file, scale)
 
     def _vector_scores(
         self, vector: Vectors, rows: Rows, *, with_windows: bool
@@ -293,6 +323,8 @@ class LocalSearcher:
 
         A chunk that has no vector, or one that another embedder made, in another index, has zeros.
         """
+        if space == PICTURES and self.image_model is not None:
+            return self._pictures.stored(self._rows(ids))
         if space != TEXT:
             raise unsupported(f"vector space {space}")
         rows = self._rows(ids)

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
-from vsearch_core.model import TEXT
+from vsearch_core.model import PICTURES, TEXT
 from vsearch_core.search.choice import Choice, ShinglesOfChunks, all_of, collapsed, diversified
 from vsearch_core.search.confidence import ANSWERED, confidences
 from vsearch_core.search.engine import Candidates, Ids, Searcher, refuse_unsupported, required_capabilities
 from vsearch_core.search.fusion import KEYWORD, Fusion, fuse, requested_fusion
 from vsearch_core.search.hits import arranged, hydrated
 from vsearch_core.search.packing import estimate_tokens
+from vsearch_core.search.pictures import EmbedPictureQuery, with_pictures
 from vsearch_core.search.proximity import NEAREST, add_proximity
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rerank import Rerank, Reranking, passages, scores_within
@@ -48,12 +49,18 @@ def query_embedding(embedder: Embedder) -> EmbedQuery:
     return lambda text: EmbeddedQuery(embedder.embed_queries([text])[0], embedder.legible_share(text))
 
 
-def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None = None) -> Results:
+def search(
+    searcher: Searcher,
+    request: SearchRequest,
+    embed: EmbedQuery | None = None,
+    embed_for_pictures: EmbedPictureQuery | None = None,
+) -> Results:
     """Search for the request's query, and return the hits with details about the search.
 
     `embed` embeds the query's text. It is not called if the mode is "keyword", if only examples count or if no chunk
-    with a vector can match; for such requests it may be None. Raises InputError (with the code "unsupported" if the
-    engine lacks a capability), FilterError, ModelError, IndexCorruptError and StorageError.
+    with a vector can match; for such requests it may be None. `embed_for_pictures` embeds the text with the engine's
+    image model; if it is None, pictures are found by their texts only. Raises InputError (with the code "unsupported"
+    if the engine lacks a capability), FilterError, ModelError, IndexCorruptError and StorageError.
     """
     watch = _StopWatch()
     refuse_unsupported(searcher, required_capabilities(request))
@@ -66,10 +73,13 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
     legible = None if embedded is None else embedded.legible
     if feedback is not None:
         vector = None if request.mode == "keyword" else feedback.vector(vector)
+        vector = vector if vector is not None and vector.any() else None
         legible = None
     fusion = _fusion(searcher, request, legible)
     watch.lap("embed")
-    ranking = _rank(searcher, request, {} if vector is None else {TEXT: vector}, fusion, legible, watch)
+    vectors = {TEXT: vector, PICTURES: _picture_vector(searcher, request, embed_for_pictures)}
+    searched = {space: each for space, each in vectors.items() if each is not None}
+    ranking = _rank(searcher, request, searched, fusion, legible, watch)
     candidates = ranking.candidates
     watch.lap("search")
     # A hit's share of the tokens depends on the hits before it, so those are packed, too.
@@ -114,6 +124,21 @@ def search(searcher: Searcher, request: SearchRequest, embed: EmbedQuery | None 
         more=len(ranking.choice.shown) > request.last,
         coverage=candidates.coverage,
     )
+
+
+def _picture_vector(
+    searcher: Searcher, request: SearchRequest, embed: EmbedPictureQuery | None
+) -> NDArray[np.float32] | None:
+    """Return the vector by which pictures are searched for what they show, or None if they are not.
+
+    A cross-encoder reads only texts, so that pictures could not be ranked among its results.
+    """
+    is_wanted = request.mode != "keyword" and request.filters.images is not False and request.rerank is None
+    if not is_wanted or searcher.image_model is None:
+        return None
+    text = request.parsed.semantic_text
+    query = embed(text) if text and embed is not None else None
+    return query if request.feedback is None else request.feedback.picture_vector(query)
 
 
 def _with_newer(searcher: Searcher, hit: Hit) -> Hit:
@@ -167,6 +192,10 @@ def _rank(
         scores = _combined(candidates, fusion, depth)
         if fusion is not None and fusion.method == "convex" and request.feedback is None:
             scores = _with_proximity(searcher, request, candidates, scores, fusion.alpha)
+        confidence = confidences(candidates.scores, candidates.evidence, legible, candidates.cosine_floor)
+        if candidates.pictures is not None:
+            is_comparable = fusion is not None and fusion.method == "convex"
+            scores, confidence = with_pictures(scores, confidence if is_comparable else None, candidates.pictures)
         order = answering = _best_first(scores)
         rerank_scores = None
         if request.rerank is not None and (reranking is None or reranking.used):
@@ -177,7 +206,6 @@ def _rank(
             watch.lap("rerank")
         if request.min_score is not None:
             order = order[scores[order] >= request.min_score]
-        confidence = confidences(candidates.scores, candidates.evidence, legible, candidates.cosine_floor)
         if request.min_confidence is not None and len(order):
             order = order[_known(confidence)[order] >= request.min_confidence]
         if not request.examples_only and asks_for_newest(request.text):

@@ -145,7 +145,8 @@ class Results:
     follow; it doesn't consider if they would fit into the request's tokens. `not_reread` are changed files of hits that
     the request wanted fresh, and that could not be read again. `coverage` is
     the share of the chunks, from 0 to 1, whose vectors can be compared with the query's. It is below 1 while an update
-    still embeds chunks: until then, only keywords find the others.
+    still embeds chunks: until then, only keywords find the others. `pictures_left_out` is True if pictures were found
+    by their texts only, because the index's image model isn't prepared on this machine.
     """
 
     query: str
@@ -171,4 +172,5 @@ class Results:
     skipped: int = 0
     more: bool = False
     not_reread: tuple[NotReread, ...] = ()
+    pictures_left_out: bool = False
     coverage: float = 1.0

@@ -30,6 +30,8 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
     }
     if results.keyword_only:
         value["keyword_only"] = list(results.keyword_only)
+    if results.pictures_left_out:
+        value["pictures_left_out"] = True
     if results.not_reread:
         value["not_reread"] = [_without_single_index(asdict(each)) for each in results.not_reread]
     if explain:

@@ -26,12 +26,14 @@ class Example:
     """A chunk or a file that hits should be like or unlike.
 
     `vector` (dimension,) is the mean of its chunks' vectors. `texts` are the chunks' texts. `ids` are the engine's ids
-    of these chunks, or empty if the file is not in the index.
+    of these chunks, or empty if the file is not in the index. `picture` is the vector of what a picture shows, by the
+    index's image model.
     """
 
     vector: Vector
     texts: tuple[str, ...]
     ids: NDArray[np.int64]
+    picture: Vector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,15 @@ class RelevanceFeedback:
 
         `query` is None if the text doesn't count.
         """
-        sides = ((TOWARDS, self.more), (-AWAY, self.less))
-        parts = [np.float32(weight / len(side)) * example.vector for weight, side in sides for example in side]
-        total: Vector = np.sum(parts if query is None else [query, *parts], axis=0, dtype=np.float32)
-        length = np.linalg.norm(total)
-        return (total / (length if length > 0 else 1)).astype(np.float32)
+        return _moved(query, [each.vector for each in self.more], [each.vector for each in self.less])
+
+    def picture_vector(self, query: Vector | None) -> Vector | None:
+        """Return the unit vector by which to search pictures, (dimension,), or None if nothing says what they show.
+
+        `query` is the vector of the query's text by the image model, or None if the text doesn't count.
+        """
+        more, less = ([each.picture for each in side if each.picture is not None] for side in (self.more, self.less))
+        return None if query is None and not more else _moved(query, more, less)
 
     def terms(
         self,
@@ -83,6 +89,15 @@ class RelevanceFeedback:
         best = sorted(weights, key=lambda term: (-weights[term], term))[:EXPANSION]
         total = {term: given[term] + weights[term] for term in [*given, *(term for term in best if term not in given)]}
         return [term for term, weight in total.items() for _ in range(round(REPEATS * weight))]
+
+
+def _moved(query: Vector | None, more: Sequence[Vector], less: Sequence[Vector]) -> Vector:
+    """Return the unit vector of a query that is moved towards some vectors, and away from others."""
+    sides = ((TOWARDS, more), (-AWAY, less))
+    parts = [np.float32(weight / len(side)) * vector for weight, side in sides for vector in side]
+    total: Vector = np.sum(parts if query is None else [query, *parts], axis=0, dtype=np.float32)
+    length = np.linalg.norm(total)
+    return (total / (length if length > 0 else 1)).astype(np.float32)
 
 
 def _profile(

@@ -81,6 +81,8 @@ class ServerSearcher:
         self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None
         self._latest_vectors = ChunkVectors(np.empty(0, np.int64), np.empty((0, 0), np.int16))
 
+    image_model = None
+
     @property
     def capabilities(self) -> frozenset[str]:
         """Return all capabilities, but for those that need terms if the server can't store them."""

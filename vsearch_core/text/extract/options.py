@@ -11,6 +11,7 @@ from vsearch_core.errors import (
     SecretFileError,
     SourceArchiveError,
 )
+from vsearch_core.model import PixelFormat
 
 _MAX_NESTING = 3  # messages and other documents inside one another
 
@@ -60,6 +61,7 @@ class ExtractOptions:
         folder: The folder of the file. Pictures in it that the file shows are read; None to open no other file.
         limits: The limits on the text and structure of a file.
         nesting: The number of documents that this one is inside of, such as 1 for an attachment.
+        pixels: The size in which the pixels of picture files are returned for an image model; None to return none.
         recognise_until: The CPU time of this process at which no other picture's words are looked for. None means that
             of `recognition.recognition_end`.
         steady_only: True to read, of the files in this one, those in steady formats only; see `registry.Format`.
@@ -75,6 +77,7 @@ class ExtractOptions:
     nesting: int = 0
     recognise_until: float | None = None
     steady_only: bool = False
+    pixels: PixelFormat | None = None
 
     @property
     def unset(self) -> list[str]:

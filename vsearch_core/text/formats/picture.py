@@ -6,12 +6,12 @@ from pathlib import PurePath
 from typing import Any
 
 from vsearch_core.errors import BinaryFileError, PictureError
-from vsearch_core.model import Document, JsonValue, PictureSummary
+from vsearch_core.model import Document, JsonValue, PictureSummary, PixelFormat
 from vsearch_core.text.extract.builder import DocumentBuilder, numbered
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.picture_hash import LARGEST, picture_hash
-from vsearch_core.text.extract.pictures import is_large_enough, opened, pixels, small, without_pixels
+from vsearch_core.text.extract.pictures import is_large_enough, model_pixels, opened, pixels, small, without_pixels
 from vsearch_core.text.extract.recognition import EXTRA, PACKAGE, Recogniser, is_installed
 from vsearch_core.text.formats.picture_metadata import PictureFacts, facts
 
@@ -42,7 +42,10 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     if options.ocr and is_installed():
         builder.boxes = []
         _add_words(builder, data, pages, options.recognise_until)
-    summary = None if options.nesting else PictureSummary(_hash(name, data), builder.length > 0)
+    summary = None
+    if not options.nesting:
+        seen = None if options.pixels is None else _pixels(name, data, options.pixels)
+        summary = PictureSummary(_hash(name, data), builder.length > 0, seen)
     if not builder.length and (options.nesting or is_icon):
         raise _no_text(builder, options)
     if not builder.length:
@@ -75,6 +78,15 @@ def _hash(name: str, data: bytes) -> bytes | None:
         with opened(name, data) as image:
             return picture_hash(small(image, LARGEST))
     except Exception:  # of damaged pixels, and MemoryError of too many: the picture is kept without a hash
+        return None
+
+
+def _pixels(name: str, data: bytes, wanted: PixelFormat) -> bytes | None:
+    """Return a picture's pixels for an image model, or None if it can't be decoded."""
+    try:
+        with opened(name, data) as image:
+            return model_pixels(pixels(image), wanted).tobytes()
+    except Exception:  # as above
         return None
 
 

@@ -1,0 +1,36 @@
+"""Reads from a catalog which pictures have a vector, and the vectors.
+
+The vector of a picture is kept in the metadata of its file: `{"model": key, "vector": base64}` below the key PICTURE. A
+picture that can't be decoded has the model's key and no vector.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from vsearch_core.json_text import parse_json
+from vsearch_core.model import PICTURE, JsonValue
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.checksums import checksum_ok
+
+_LIVE_PICTURES = "FROM files WHERE live AND ext IN (SELECT value FROM json_each(?))"
+_MODEL = f"iif(json_valid(meta), json_extract(meta, '$.{PICTURE}.model'), NULL)"
+
+
+def pictures_of_other_models(catalog: Catalog, extensions: Sequence[str], model: str) -> list[str]:
+    """Return the paths of live files with one of the extensions that the model with this key has not seen."""
+    query = f"SELECT path {_LIVE_PICTURES} AND {_MODEL} IS NOT ?"
+    return [path for (path,) in catalog.connection.execute(query, (json.dumps(extensions), model))]
+
+
+def picture_values(catalog: Catalog, extensions: Sequence[str], model: str) -> Iterator[tuple[int, JsonValue]]:
+    """Yield the id of each live picture that the model has seen, ascending, and the vector that is kept of it.
+
+    Raises IndexCorruptError if the checksum of a row is wrong.
+    """
+    intact = checksum_ok(catalog.connection, "files")
+    query = f"SELECT id, path, meta, {intact} {_LIVE_PICTURES} AND {_MODEL} = ? ORDER BY id"
+    for file_id, path, meta, is_intact in catalog.connection.execute(query, (json.dumps(extensions), model)):
+        if not is_intact:
+            raise catalog.damaged(f"the row of the file {path} is damaged")
+        kept = parse_json(meta)[PICTURE]  # with a key twice, which only a forged index has, SQLite reads the first
+        yield file_id, kept.get("vector") if isinstance(kept, dict) else None
