@@ -12,7 +12,7 @@ from vsearch_core.text.extract.registry import extract, is_steady, place_of
 
 pytest.importorskip("PIL")
 
-from pictures import drawn, exif, png, with_iptc, xmp
+from pictures import HEIC, drawn, exif, png, with_iptc, xmp
 
 CANON = {0x010F: "Canon", 0x0110: "Canon EOS R5"}
 BERLIN = {1: "N", 2: (52.0, 31.0, 12.0), 3: "W", 4: (13.0, 24.0, 18.0)}
@@ -57,6 +57,8 @@ def test_the_caption_of_a_photo_is_its_text_and_what_the_camera_says_its_metadat
         ("webp", drawn("WEBP", exif=exif({0x010E: "A heron"}))),
         ("webp", drawn("WEBP", xmp=xmp('<rdf:Description core:AltTextAccessibility="A heron"/>'))),
         ("gif", drawn("GIF", comment="A heron")),
+        ("avif", drawn("AVIF", exif=exif({0x010E: "A heron"}))),
+        ("avif", drawn("AVIF", xmp=xmp("<dc:description>A heron</dc:description>"))),
         ("tif", drawn("TIFF", tiffinfo={270: "A heron"})),
         ("tiff", drawn("TIFF", tiffinfo={700: xmp("<dc:description>A heron</dc:description>")})),
     ],
@@ -65,6 +67,40 @@ def test_captions_are_found_wherever_formats_keep_them(suffix: str, data: bytes)
     document = read(f"a.{suffix}", data)
     assert document.text == "A heron\n\n"
     assert (document.metadata["width"], document.metadata["height"]) in {(40, 20), (2, 3)}
+
+
+def test_heic_is_read_as_other_pictures_are() -> None:
+    pytest.importorskip("pi_heif")
+    document = read("a.heic", HEIC)
+    assert document.text == "A heron\n\n"
+    assert document.metadata["camera"] == "Canon EOS R5"
+    assert document.metadata["created"] == "2026-03-01T12:30:00"
+    assert (document.metadata["width"], document.metadata["height"]) == (100, 200)
+    assert document.picture is not None
+    assert document.picture.hash is not None
+
+
+@pytest.mark.parametrize("size", [20, 200, 700])
+def test_a_truncated_heic_is_skipped(size: int) -> None:
+    pytest.importorskip("pi_heif")
+    with pytest.raises(BinaryFileError, match="is not a readable picture"):
+        read("a.heic", HEIC[:size])
+
+
+def test_a_heic_that_claims_billions_of_pixels_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pi_heif")
+    at = HEIC.index(b"ispe") + 8
+    document = read("a.heic", HEIC[:at] + (60_000).to_bytes(4, "big") * 2 + HEIC[at + 8 :])
+    assert document.text == "A heron\n\n"
+    assert document.picture is not None
+    assert document.picture.hash is None
+
+
+def test_without_its_reader_heic_is_skipped_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsearch_core.text.extract.registry.find_spec", lambda _: None)
+    with pytest.raises(BinaryFileError, match="is a HEIC picture, which needs pi_heif") as caught:
+        extract("a.HEIC", HEIC)
+    assert (caught.value.code, caught.value.details) == ("extra-missing", {"extra": "heic"})
 
 
 def test_titles_keywords_and_people_are_text_and_metadata() -> None:

@@ -14,7 +14,7 @@ from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.figures import MAX_BYTES, MAX_PICTURES
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.pictures import is_large_enough, opened
-from vsearch_core.text.extract.registry import ATTACHMENT, PICTURE, PICTURES, extract, format_of, is_steady
+from vsearch_core.text.extract.registry import ATTACHMENT, PICTURES, extract, is_picture, is_steady
 from vsearch_core.text.limits import WorkerLimits
 
 _LEVEL = 2  # of the heading that names an attachment, below that of its message
@@ -105,7 +105,7 @@ class Attachments(NestedFiles):
 
         Raises ExtractionError if the document gets too long.
         """
-        if format_of(name).name == PICTURE:
+        if is_picture(name):
             self.add_picture(builder, name, data, line)
         else:
             self._add(builder, name, self.read(builder, name, lambda: data), line)
@@ -121,7 +121,7 @@ class Attachments(NestedFiles):
             return
         if len(self._pictures) < MAX_PICTURES:
             self._pictures.add(digest)
-            shown = name if format_of(name).name == PICTURE else f"{name}{PICTURES[0]}"
+            shown = name if is_picture(name) else f"{name}{PICTURES[0]}"
             self._add(builder, name, self.read(builder, shown, lambda: data), line)
         elif not self._has_more:
             self._has_more = True

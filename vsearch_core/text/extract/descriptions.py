@@ -177,6 +177,7 @@ DESCRIPTIONS: Mapping[str, Description] = {  # by the name of the format
         "what cameras and programs write as a caption; the place, unless asked for",
         "`images`: all of it; `ocr` and the option `ocr`: the words in the picture",
     ),
+    "HEIC picture": Description("", "as for other pictures", "", "`heic`: all of it"),
     "zip archive": Description(_MEMBERS, _ARCHIVED, _NOT_ARCHIVED),
     "tar archive": Description(
         _MEMBERS, _ARCHIVED, _NOT_ARCHIVED, "`archives`: Zstandard (from Python 3.14 on included)"

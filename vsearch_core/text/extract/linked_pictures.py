@@ -16,10 +16,10 @@ from urllib.parse import unquote, urljoin
 
 from vsearch_core.own_files import open_file
 from vsearch_core.text.extract.figures import MAX_BYTES, Load
-from vsearch_core.text.extract.registry import PICTURES
+from vsearch_core.text.extract.registry import HEIC, PICTURES
 
 _EMBEDDED = re.compile(
-    r"(\bsrc\s{0,9}=\s{0,9}(?:(?P<quote>[\"'])\s{0,9})?)data:image/(?:a?png|p?jpe?g|gif|webp|bmp|x-ms-bmp|tiff)"
+    r"(\bsrc\s{0,9}=\s{0,9}(?:(?P<quote>[\"'])\s{0,9})?)data:image/(?:a?png|p?jpe?g|gif|webp|avif|hei[cf]|bmp|x-ms-bmp|tiff)"
     r"(?:;(?!base64,)[\w.=-]{1,80}){0,4};base64,(?P<encoded>(?:[\w+/=-]|%[0-9A-Fa-f]{2}|(?(quote)\s|(?!)))*+)",
     re.IGNORECASE | re.ASCII,
 )
@@ -113,7 +113,7 @@ def linked_path(address: str, folder: str = "") -> str | None:
     path = posixpath.normpath(posixpath.join(folder, path))
     if any(part.startswith(".") for part in path.split("/")) or path.startswith("/"):
         return None
-    return path if PurePosixPath(path).suffix.lower() in PICTURES else None
+    return path if PurePosixPath(path).suffix.lower() in (*PICTURES, *HEIC) else None
 
 
 def read_beside(folder: Path | None, path: str) -> bytes:

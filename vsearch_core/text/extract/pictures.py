@@ -4,6 +4,9 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from vsearch_core.errors import BinaryFileError, first_line
@@ -13,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")  # of Pillow's; others run programs or are documents
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")  # of Pillow's; others run programs or are documents
+HEIC_READER, _HEIC_FORMAT = "pi_heif", "HEIF"  # the package, and the name of its format in Pillow
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IDAT", b"fdAT")  # chunks of a PNG
 MAX_PIXELS = 120_000_000  # of a picture to decode
@@ -29,7 +33,7 @@ ORIENTATION = 0x0112
 def opened(name: str, data: bytes) -> Iterator[Any]:
     """Open a picture as an image of Pillow. Its header and metadata are read, but no pixels.
 
-    Raises BinaryFileError if the bytes are no picture in one of `FORMATS`, or its header is damaged.
+    Raises BinaryFileError if the bytes are no picture in one of `FORMATS` or in HEIC, or its header is damaged.
     """
     from PIL import Image
 
@@ -37,7 +41,7 @@ def opened(name: str, data: bytes) -> Iterator[Any]:
         warnings.simplefilter("ignore")  # about oddities of metadata
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # nothing is decoded yet
         try:
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image = Image.open(io.BytesIO(data), formats=_formats())
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders let errors of struct and many others through
@@ -48,6 +52,15 @@ def opened(name: str, data: bytes) -> Iterator[Any]:
             Image.MAX_IMAGE_PIXELS = limit
         with image:
             yield image
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats that can be opened. HEIC is among them if its reader is installed."""
+    if find_spec(HEIC_READER) is None:
+        return FORMATS
+    import_module(HEIC_READER).register_heif_opener()
+    return (*FORMATS, _HEIC_FORMAT)
 
 
 def is_large_enough(width: int, height: int) -> bool:

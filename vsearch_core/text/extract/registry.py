@@ -14,11 +14,12 @@ from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 Extractor = Callable[[str, bytes, ExtractOptions], Document]
 
 # Increase it when extraction changes for some files: those that could not be read before are read again.
-EXTRACTOR_VERSION = "8"
+EXTRACTOR_VERSION = "9"
 ATTACHMENT = "attachment "  # the heading of an attachment is this and its name
 FIGURE = "figure "  # the heading of a figure is this and its number on its page
 SOURCE_CODE = "source code"
 PICTURE = "picture"
+_PICTURE_READER = "picture:extract"
 MEMBER = "member"  # the unit of archives: a file in one
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")  # may follow any suffix below
 _COMPRESSED_TAR = (".tgz", ".tbz", ".tbz2", ".txz", ".tzst")
@@ -59,7 +60,22 @@ _XML = (
     *(".xml", ".svg", ".rss", ".atom", ".dbk", ".docbook", ".dita", ".tei", ".xsd", ".xsl", ".kml", ".gpx", ".ttml"),
     *(".dfxp", ".xlf", ".xliff", ".tmx", ".resx", ".wsdl", ".opml", ".rdf", ".owl", ".xaml", ".ditamap"),
 )
-PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib")
+PICTURES = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".apng",
+    ".webp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".dib",
+    ".avif",
+)
+HEIC = (".heic", ".heif", ".hif")
 _STORED_MESSAGE = re.compile(r"\d{9,11}[._].+|.+[:;!]2,[A-Za-z]*|\d{1,8}\.?")  # names in Maildirs, in MH folders
 _MANUALS = tuple(f".{section}" for section in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "1p", "3p", "3pm", "3ssl"))
 
@@ -151,7 +167,8 @@ FORMATS = (
     Format("Jupyter notebook", (".ipynb",), "notebook:extract", "cell", figures=True, version=3),
     Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:extract", version=2),
     Format("calendar and address book", (".ics", ".ical", ".ifb", ".vcf", ".vcard"), "cards:extract", version=3),
-    Format(PICTURE, PICTURES, "picture:extract", "page", needs="PIL", extra="images", often_textless=True, version=2),
+    Format(PICTURE, PICTURES, _PICTURE_READER, "page", needs="PIL", extra="images", often_textless=True, version=2),
+    Format("HEIC picture", HEIC, _PICTURE_READER, "page", needs="pi_heif", extra="heic", often_textless=True),
     Format("zip archive", (".zip", ".cbz"), "archive:extract_zip", MEMBER, figures=True),
     Format("tar archive", (".tar", *_COMPRESSED_TAR), "archive:extract_tar", MEMBER, figures=True),
     Format("7z archive", (".7z",), "archive:extract_7z", MEMBER, needs="py7zr", extra="archives", figures=True),
@@ -215,17 +232,18 @@ def current_versions() -> dict[str, int | None]:
 
 def extensions_with_pictures() -> list[str]:
     """Return the extensions of files whose pictures are read, without the dot."""
-    return [suffix[1:] for row in FORMATS if row.figures or row.name == PICTURE for suffix in row.suffixes]
+    rows = (row for row in FORMATS if row.figures or row.extractor == _PICTURE_READER)
+    return [suffix[1:] for row in rows for suffix in row.suffixes]
 
 
 def picture_extensions() -> tuple[str, ...]:
     """Return the extensions of picture files, without the dot."""
-    return tuple(suffix[1:] for suffix in PICTURES)
+    return tuple(suffix[1:] for suffix in (*PICTURES, *HEIC))
 
 
 def is_picture(path: str) -> bool:
     """Return True if the name of a file is that of a picture."""
-    return path.lower().endswith(PICTURES)
+    return path.lower().endswith((*PICTURES, *HEIC))
 
 
 def is_steady(name: str) -> bool:
