@@ -135,3 +135,17 @@ def test_read_only_arrays_and_prefetching_beyond_the_end() -> None:
     array.flags.writeable = False
     assert touch(array, 10**9) == 8
     assert DOT_F32(array, 0, array, 0, 8) == 0
+
+
+@compiled
+def ones(words: Any, out: Any) -> None:
+    for number in range(len(words)):
+        out[number] = simd.count_bits(words[number])
+
+
+@settings(deadline=None, max_examples=60)
+@given(words=st.lists(st.integers(0, 2**64 - 1), max_size=9))
+def test_counting_bits(words: list[int]) -> None:
+    found = np.zeros(len(words), np.int64)
+    ones(np.array(words, np.uint64), found)
+    assert found.tolist() == [word.bit_count() for word in words]

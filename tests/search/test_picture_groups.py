@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import WordEmbedder
 
 import vsearch_core as vsearch
 from vsearch_core.model import HASH_BITS, HASH_WINDOWS, PICTURE
+from vsearch_core.search import picture_groups as module
 from vsearch_core.search.picture_groups import Hashes, hashes_of, is_undescribed, picture_groups
 from vsearch_core.text.extract.registry import extract
 
@@ -84,6 +87,38 @@ def test_a_threshold_of_one_finds_equal_hashes_only() -> None:
     assert {0, len(files) - 1} <= group
     assert len(group) < len(files)
     assert {value for _, values in found for value in values} == {1.0}
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32), count=st.integers(2, 150), threshold=st.sampled_from([0.5, 0.75, 0.8, 0.9, 1.0]))
+def test_the_kernel_finds_the_groups_that_comparing_all_hashes_finds(seed: int, count: int, threshold: float) -> None:
+    chance = np.random.default_rng(seed)
+    bits = chance.random((count, HASH_WINDOWS, HASH_BITS)) < 0.5
+    likeness = chance.uniform(0, 0.3, count)  # windows differ from the whole by up to this share of bits
+    bits = bits[:, :1] ^ (chance.random(bits.shape) < chance.uniform(0, 0.45, (count, 1, 1)))
+    for number in np.flatnonzero(chance.random(count) < 0.5)[1:].tolist():  # a version of another picture, or of a crop
+        source = bits[chance.integers(0, number), chance.integers(0, HASH_WINDOWS)]
+        bits[number] = source ^ (chance.random(bits[number].shape) < likeness[number])
+    hashes = [*np.packbits(bits, axis=2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_FEW", count)
+        expected = picture_groups(hashes, threshold)
+        patch.setattr(module, "_FEW", 0)
+        assert picture_groups(hashes, threshold) == expected
+
+
+@pytest.mark.parametrize("few", [0, 9])
+@pytest.mark.parametrize(("different", "threshold", "is_near"), [(57, 0.8, True), (58, 0.8, False), (72, 0.5, True)])
+def test_the_number_of_different_bits_decides(
+    few: int, different: int, threshold: float, is_near: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FEW", few)
+    chance = np.random.default_rng(5)
+    bits = chance.random((2, HASH_WINDOWS, HASH_BITS)) < 0.5
+    bits[1, 7] = bits[0, 0]
+    bits[1, 7, :different] ^= True
+    groups = picture_groups([*np.packbits(bits, axis=2)], threshold)
+    assert [group for group, _ in groups] == ([(0, 1)] if is_near else [])
 
 
 def test_there_is_a_least_resemblance() -> None:

@@ -332,6 +332,16 @@ def insert_sorted(
 
 
 @intrinsic
+def count_bits(typing: Value, word: Value) -> tuple[Value, Callable[..., Value]]:
+    """Return the number of ones among the bits of a uint64."""
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        return _call(builder, "llvm.ctpop.i64", _I64, arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
 def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple[Value, Callable[..., Value]]:
     """Return the first i < limit for which pool[offset + i], int64, is even; `limit` or more if there is none.
 

@@ -3,11 +3,15 @@
 The hash of one picture is compared with the most similar hash of the other, which may be that of a window. Their
 resemblance is 1 less 1.25 times the share of different bits, so that the usual threshold of texts, 0.8, suits pictures,
 too: `benchmarks.pictures` shows it. Unrelated pictures reach about 0.6.
+
+All pairs are compared, because an index wouldn't pay: at 16 to 20 % different bits, a search by bands of bits (Norouzi,
+Punjani and Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012) looks at as many hashes as there
+are. Of many pictures, a kernel compares a pair in about 50 ns: see `kernels.hamming`.
 """
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +23,7 @@ from vsearch_core.search.components import Components
 LEAST_RESEMBLANCE = 0.75  # below it, most pairs are unrelated
 _WEIGHT = 1.25  # of the share of different bits
 _BLOCK = 256  # pictures that are compared with as many others at once
+_FEW = 500  # pictures that are compared before the kernel would be loaded
 _SLACK = 1e-6  # the rounding error of a threshold
 
 Hashes = NDArray[np.uint8]
@@ -61,13 +66,60 @@ def picture_groups(hashes: Sequence[Hashes], threshold: float) -> list[tuple[tup
     least = max(threshold, LEAST_RESEMBLANCE) - _SLACK
     packed = np.stack(hashes)
     components = Components(len(packed))
-    for first in range(0, len(packed), _BLOCK):
-        for other in range(first, len(packed), _BLOCK):
-            near = resemblances(packed[first : first + _BLOCK], packed[other : other + _BLOCK]) >= least
-            for one, two in np.argwhere(near).tolist():
-                if first + one < other + two:
-                    components.join(first + one, other + two)
+    mark = _mark_by_products if len(packed) <= _FEW else _mark_by_kernel
+    for first, other, near in mark(packed, least, components.label):
+        for one, two in np.argwhere(near).tolist():
+            if first + one < other + two:
+                components.join(first + one, other + two)
     return [(tuple(group), _to_first(packed, group)) for group in components.groups()]
+
+
+Marks = Iterator[tuple[int, int, NDArray[np.bool_]]]  # the first pictures of two blocks, and which pairs are near
+
+
+def _blocks(count: int) -> Iterator[tuple[int, int]]:
+    """Yield the first pictures of all pairs of blocks."""
+    for first in range(0, count, _BLOCK):
+        for other in range(first, count, _BLOCK):
+            yield first, other
+
+
+def _mark_by_products(packed: Hashes, least: float, labels: NDArray[np.int64]) -> Marks:
+    for first, other in _blocks(len(packed)):
+        yield first, other, resemblances(packed[first : first + _BLOCK], packed[other : other + _BLOCK]) >= least
+
+
+def _mark_by_kernel(packed: Hashes, least: float, labels: NDArray[np.int64]) -> Marks:
+    from vsearch_core.kernels.hamming import mark_near
+
+    wholes, words, spreads = _by_spread(packed)
+    bits = np.arange(HASH_BITS + 1)
+    radius = int(np.flatnonzero(_resemblance(HASH_BITS - 2 * bits.astype(np.float32)) >= least).max(initial=-1))
+    for first, other in _blocks(len(packed)):
+        ends = min(first + _BLOCK, len(packed)), min(other + _BLOCK, len(packed))
+        near = np.zeros((ends[0] - first, ends[1] - other), np.bool_)
+        mark_near(wholes, words, spreads, labels, radius, (first, ends[0]), (other, ends[1]), near)
+        yield first, other, near
+
+
+def _by_spread(packed: Hashes) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int16]]:
+    """Return the hashes of whole pictures as words; all hashes as words; and how far these are from the first, in bits.
+
+    The first hash of a picture is the one in the middle of all, and the others follow from the farthest one on.
+    """
+    count, windows, size = packed.shape
+    padded = np.zeros((count, windows, -(-size // 8) * 8), np.uint8)
+    padded[:, :, :size] = packed
+    words = padded.view(np.uint64)
+    wholes = words[:, 0].copy()
+    spreads = np.empty((count, windows), np.int16)
+    for number, each in enumerate(words):
+        apart = np.bitwise_count(each[:, None] ^ each[None]).sum(axis=2, dtype=np.int16)
+        middle = int(apart.sum(axis=0).argmin())
+        others = np.argsort(-apart[middle], kind="stable")
+        order = np.concatenate([[middle], others[others != middle]])
+        words[number], spreads[number] = each[order], apart[middle][order]
+    return wholes, words, spreads
 
 
 def _to_first(packed: Hashes, group: Sequence[int]) -> tuple[float, ...]:
@@ -80,7 +132,12 @@ def resemblances(ones: Hashes, others: Hashes) -> NDArray[np.float32]:
     """Return the resemblance of each of `ones` (n, HASH_WINDOWS, HASH_BITS / 8) to each of `others`, (n, m)."""
     signs = [np.unpackbits(each, axis=2).astype(np.float32) * 2 - 1 for each in (ones, others)]
     found = np.maximum(_best(signs[0], signs[1]), _best(signs[1], signs[0]).T)
-    different = (1 - found / HASH_BITS) / 2
+    return _resemblance(found)
+
+
+def _resemblance(equal: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the resemblance of hashes by the number of equal less that of different bits."""
+    different = (1 - equal / HASH_BITS) / 2
     return (1 - _WEIGHT * different).astype(np.float32)
 
 
