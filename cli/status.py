@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vsearch_core import FileState, Index, ServerIndex, Status, TunedFusion
-    from vsearch_core.model import JsonValue
+    from vsearch_core.model import Fingerprint, JsonValue
 
 LINES_AT_ONCE = 1000
 
@@ -91,6 +91,7 @@ def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
         ("files", f"{status.files:,}" + _incomplete(status)),
         ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{lists}{codes}{dead}"),
         ("model", f"{model.model} ({model.provider}, {model.dimension} dimensions, {model.pooling})"),
+        *([("pictures", _pictures(status, status.image_model))] if status.image_model else []),
         (
             "chunking",
             f"{status.chunk_words} words, {status.overlap_words} shared; keywords stemmed as {status.language}",
@@ -100,6 +101,11 @@ def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
         ("commit", status.last_commit or "none yet"),
         ("pending", "; ".join(pending) or "nothing"),
     ]
+
+
+def _pictures(status: "Status", model: "Fingerprint") -> str:
+    """Return the image model and the number of pictures that it has seen."""
+    return f"{model.model} ({model.pooling}, {model.dimension} dimensions; {plural(status.picture_vectors, 'picture')})"
 
 
 def _source(path: str, options: "Mapping[str, JsonValue]") -> str:

@@ -20,7 +20,18 @@ STATUS_KEYS = [
         "overlap_words",
         "language",
     ),
-    *("size", "files_by_state", "tuned", "feedback", "by_file", "outside", "walks", "warm_helper"),
+    *(
+        "size",
+        "files_by_state",
+        "tuned",
+        "feedback",
+        "by_file",
+        "outside",
+        "walks",
+        "warm_helper",
+        "image_model",
+        "picture_vectors",
+    ),
 ]
 MODEL_KEYS = [
     *("name", "provider", "location", "source", "weights", "dimension", "max_tokens"),

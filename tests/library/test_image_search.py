@@ -66,6 +66,8 @@ def test_pictures_are_found_by_what_they_show(album: Path, opened: Open, model: 
         assert found["scores"]["picture"] > 0.5
         assert index.update().unchanged == 8
         assert model.pictures == 6
+        status = index.status()
+        assert (status.image_model, status.picture_vectors) == (model.fingerprint, 6)
 
 
 def test_texts_stay_first_for_what_only_they_answer(album: Path, opened: Open) -> None:

@@ -9,14 +9,17 @@ from pathlib import Path
 from vsearch_core import config
 from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.parts import GRAPH, IVF, PQ, part_sizes
+from vsearch_core.index.pictures import load_image_model
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import CHOSEN, Source, catalog_sources, source_to_json
 from vsearch_core.index.unembedded import count_without_staged_vector, live_chunks_without_vectors
 from vsearch_core.model import Fingerprint, JsonValue
 from vsearch_core.own_files import folder_bytes
+from vsearch_core.store.pictures import count_pictures
 from vsearch_core.store.states import STATES, FileState, file_states
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, FORMAT
 from vsearch_core.store.vectors import unfinished_re_embeddings
+from vsearch_core.text.extract.registry import picture_extensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Status:
     still goes on, has not embedded; of these, only keywords find the `keyword_files` and `keyword_chunks`, and nothing
     finds the others. `re_embedding` is True if a re-embedding was stopped. `outside` are the sources outside the folder
     around the index. `walks` has the options with which each source was walked last, by path. `files_by_state` has the
-    number of files in each state of `store.states.STATES`, and in the state "keywords" if there are any.
+    number of files in each state of `store.states.STATES`, and in the state "keywords" if there are any. `image_model`
+    identifies the model that sees pictures, of which `picture_vectors` have a vector; it is None if there is none.
     """
 
     index: Path | str
@@ -65,6 +69,8 @@ class Status:
     pq_rows: int = 0
     keyword_files: int = 0
     keyword_chunks: int = 0
+    image_model: Fingerprint | None = None
+    picture_vectors: int = 0
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -79,6 +85,7 @@ def read_status(snapshot: Snapshot) -> Status:
     live, staged, unembedded = catalog.counts()
     chunks_without, files_without = live_chunks_without_vectors(catalog)
     keyword_files = {*files_without.tolist()}
+    images = load_image_model(catalog)
     return Status(
         index=catalog.index,
         format=FORMAT.version,
@@ -110,6 +117,8 @@ def read_status(snapshot: Snapshot) -> Status:
         pq_rows=sum(record.rows for record in coded),
         keyword_files=len(keyword_files),
         keyword_chunks=len(chunks_without),
+        image_model=None if images is None else images.fingerprint,
+        picture_vectors=0 if images is None else count_pictures(catalog, picture_extensions(), images.key),
     )
 
 

@@ -22,6 +22,14 @@ def pictures_of_other_models(catalog: Catalog, extensions: Sequence[str], model:
     return [path for (path,) in catalog.connection.execute(query, (json.dumps(extensions), model))]
 
 
+def count_pictures(catalog: Catalog, extensions: Sequence[str], model: str) -> int:
+    """Return the number of live pictures that have a vector of the model."""
+    has_vector = f"json_extract(meta, '$.{PICTURE}.vector') IS NOT NULL"
+    query = f"SELECT count(*) {_LIVE_PICTURES} AND {_MODEL} = ? AND {has_vector}"
+    (count,) = catalog.connection.execute(query, (json.dumps(extensions), model)).fetchone()
+    return int(count)
+
+
 def picture_values(catalog: Catalog, extensions: Sequence[str], model: str) -> Iterator[tuple[int, JsonValue]]:
     """Yield the id of each live picture that the model has seen, ascending, and the vector that is kept of it.
 
