@@ -366,7 +366,7 @@ class _Update:
             self.limits,
             walk=walk,
             retry=retry,
-            open_pictures=self._open_pictures,
+            open_pictures=self._open_pictures if self.engine is None else None,
         )
         with closing(changes.stager):
             try:
