@@ -8,7 +8,8 @@ The peer reads the first 256 tokens of a chunk and drops the rest. The fair comp
 256 tokens, and chunks of the default size with the peer given all of their text in pieces. The third gives the peer the
 chunks of the default size, of which it reads less than half.
 
-`--beir DIR` also compares the vectors' nDCG@10 on a collection.
+`--engines` instead compares the two ways to run the local model, by CPU time: kernels and ONNX Runtime. It also prints
+which share of the CPU's 8-bit products each uses. `--beir DIR` also compares the vectors' nDCG@10 on a collection.
 """
 
 import argparse
@@ -25,11 +26,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import describe, seconds, spread
+from benchmarks.machine import cpu_seconds, describe, seconds, spread
 from benchmarks.plot import bars
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder, embed_all
+from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.model_files import package_folder
+from vsearch_core.embed.models import open_model
 from vsearch_core.embed.open import open_embedder
 from vsearch_core.evaluate.dataset import Dataset, load_dataset
 from vsearch_core.evaluate.metrics import ndcg
@@ -119,6 +122,58 @@ def compare_alone(texts: Sequence[str], ours_by: Mapping[str, Embedder], rounds:
         print(f"{len(texts)} chunks of at most 256 tokens, embedded only, a second: {who} {spread(rates)}", flush=True)
 
 
+def peak_products() -> float:
+    """Return the 8-bit products that a core computes a second, in billions, for one block that stays in its cache."""
+    from vsearch_core.kernels.encoder import multiply
+    from vsearch_core.kernels.encoder_steps import BLOCK, configure_tiles, release_tiles, tile_shapes, tiles_allowed
+    from vsearch_core.kernels.jit import numba
+
+    depth, times = 384, 20_000
+
+    @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+    def repeat(tiles: bool, shapes: int, a: int, b: int, c: int, count: int) -> None:
+        if tiles:
+            configure_tiles(shapes)
+        for _ in range(count):
+            multiply(tiles, a, depth, b, depth, c, BLOCK)
+        if tiles:
+            release_tiles()
+
+    arrays = tile_shapes(64), *(np.zeros(BLOCK * depth, kind) for kind in (np.uint8, np.int8, np.int32))
+    places, tiles = [array.ctypes.data for array in arrays], tiles_allowed()
+    repeat(tiles, *places, 1)
+    fastest = min(cpu_seconds(lambda: repeat(tiles, *places, times)) for _ in range(5))
+    return BLOCK * BLOCK * depth * times / fastest / 1e9
+
+
+def products(embedder: LocalEmbedder, texts: Sequence[str]) -> float:
+    """Return the products that the default model needs for the texts, in billions."""
+    layers, hidden, inner = 6, 384, 1536
+    lengths = np.array([window.shape[1] for text in texts for window in embedder.windows(text)])
+    return float(layers * (lengths * (4 * hidden**2 + 2 * hidden * inner) + 2 * hidden * lengths**2).sum() / 1e9)
+
+
+def compare_engines(texts: Sequence[str], rounds: int) -> None:
+    """Print the speed of the local embedder with kernels and with ONNX Runtime, in turn, and the share of the peak."""
+    model = open_model(None)
+    runs = {after: LocalEmbedder(model, "int8", compile_after=after) for after in (None, 0)}
+    times: dict[int | None, list[float]] = {after: [] for after in runs}
+    for embedder in runs.values():
+        embed_all(embedder, texts[:8])
+    for _ in range(rounds):
+        for after, embedder in runs.items():
+            times[after].append(cpu_seconds(partial(embed_all, embedder, texts)))
+    ratios = [old / new for old, new in zip(times[None], times[0], strict=True)]
+    peak, work = peak_products(), products(runs[0], texts)
+    rates = {after: work / statistics.median(each) for after, each in times.items()}
+    print(
+        f"{len(texts)} chunks, a second of CPU: ONNX Runtime {len(texts) / statistics.median(times[None]):.1f}, "
+        f"kernels {len(texts) / statistics.median(times[0]):.1f}, {spread(ratios)} times; billions of products: "
+        f"{rates[None]:.0f} and {rates[0]:.0f} of {peak:.0f}, {rates[None] / peak:.0%} and {rates[0] / peak:.0%}",
+        flush=True,
+    )
+
+
 def quality(dataset: Dataset, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> float:
     """Return the mean nDCG@10 of the documents ranked by dot product."""
     numbers = list(dataset.documents or {})
@@ -146,8 +201,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--plot", type=Path, help="write an SVG there")
     parser.add_argument("--beir", type=Path, help="a collection in BEIR's layout")
+    parser.add_argument("--engines", action="store_true", help="compare kernels and ONNX Runtime only")
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
+    if options.engines:
+        print(describe())
+        for words in (50, PIECE_WORDS, config.CHUNK_WORDS):
+            compare_engines(chunk_texts(options.folder, words), options.rounds)
+        return
     from sentence_transformers import SentenceTransformer
 
     peer = SentenceTransformer(str(package_folder()), device="cpu")

@@ -33,8 +33,8 @@ LAYERS: list[set[str]] = [  # top to bottom; the folders of one line must not im
     {"search"},
     {"index", "remote"},
     {"ann", "lexical"},
-    {"kernels"},
     {"text", "store", "embed"},
+    {"kernels"},
     GROUND,
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

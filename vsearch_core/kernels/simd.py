@@ -27,14 +27,15 @@ _I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.
 Value = Any  # llvmlite's and numba's objects have no static types
 
 
-def _host_features() -> Any:
+def host_features() -> Any:
+    """Return a dictionary of LLVM's names of CPU features: True for those that kernels are compiled for."""
     if config.CPU_FEATURES is not None:  # set by NUMBA_CPU_NAME or NUMBA_CPU_FEATURES
         return {name[1:]: name[0] == "+" for name in config.CPU_FEATURES.split(",") if name}
     return llvm.get_host_cpu_features()
 
 
 def _host_variants() -> tuple[str, ...]:
-    features = _host_features()
+    features = host_features()
     found = ["generic"]
     if features.get("avx2"):
         found.insert(0, "avx2")
@@ -47,7 +48,7 @@ VARIANTS = _host_variants()
 
 
 def _host_tables() -> tuple[str, ...]:
-    features = _host_features()
+    features = host_features()
     needed = {"vbmi": "avx512vbmi", "avx512": "avx512bw", "avx2": "avx2"}
     return (*(variant for variant, feature in needed.items() if features.get(feature)), "generic")
 
