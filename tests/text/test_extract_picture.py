@@ -1,18 +1,24 @@
 """Picture files: captions, keywords and metadata, and files that are damaged or lie about themselves."""
 
+import io
+import struct
 import tracemalloc
+import zlib
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vsearch_core.errors import BinaryFileError, PictureError
 from vsearch_core.model import Document
 from vsearch_core.text.extract.options import ExtractOptions, remedy
+from vsearch_core.text.extract.pictures import opened, pixels
 from vsearch_core.text.extract.registry import extract, is_steady, place_of
 
 pytest.importorskip("PIL")
 
-from pictures import HEIC, drawn, exif, png, with_iptc, xmp
+from pictures import HEIC, chunk, drawn, exif, png, with_iptc, xmp
 
 CANON = {0x010F: "Canon", 0x0110: "Canon EOS R5"}
 BERLIN = {1: "N", 2: (52.0, 31.0, 12.0), 3: "W", 4: (13.0, 24.0, 18.0)}
@@ -246,3 +252,142 @@ def test_running_out_of_memory_is_not_taken_for_damage(monkeypatch: pytest.Monke
     monkeypatch.setattr("PIL.Image.open", fail)
     with pytest.raises(MemoryError):
         extract("a.jpg", drawn())
+
+
+# Hostile and unusual pictures: each is read, and has a hash if it can be decoded.
+
+
+def corner(size: tuple[int, int] = (320, 240)) -> Any:
+    """Return an image with one dark corner, so that it shows how it is turned."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", size, (240, 200, 120))
+    ImageDraw.Draw(image).rectangle((0, 0, size[0] // 3, size[1] // 2), fill=(20, 30, 90))
+    return image
+
+
+def saved(image: Any, kind: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def shown(data: bytes) -> Any:
+    """Return the pixels of a picture as an array of grey values, (height, width)."""
+    with opened("a.png", data) as image:
+        return np.asarray(pixels(image).convert("L"), dtype=np.float32)
+
+
+def is_hashed(name: str, data: bytes) -> bool:
+    picture = extract(name, data).picture
+    assert picture is not None
+    return picture.hash is not None
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_looked_at_upright(orientation: int) -> None:
+    from PIL import Image
+
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = corner() if orientation == 1 else corner().transpose(undo[orientation])
+    data = saved(stored, "PNG", exif=exif({0x0112: orientation}))
+    assert np.array_equal(shown(data), shown(saved(corner(), "PNG")))
+    assert (extract("a.png", data).metadata["width"], extract("a.png", data).metadata["height"]) == (320, 240)
+
+
+def sixteen_bits() -> Any:
+    """Return an image of 16 bits a pixel."""
+    from PIL import Image
+
+    return Image.fromarray(np.asarray(corner().convert("L"), dtype=np.uint16) * 257)
+
+
+def profile() -> bytes:
+    """Return an ICC profile."""
+    from PIL import ImageCms
+
+    return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("a.jpg", lambda: saved(corner().convert("CMYK"), "JPEG", quality=95)),
+        ("a.tif", lambda: saved(corner().convert("CMYK"), "TIFF")),
+        ("a.tif", lambda: saved(corner().convert("LAB"), "TIFF")),
+        ("a.tif", lambda: saved(corner().convert("F"), "TIFF")),
+        ("a.png", lambda: saved(sixteen_bits(), "PNG")),
+        ("a.tif", lambda: saved(sixteen_bits(), "TIFF")),
+        ("a.png", lambda: saved(corner().convert("1"), "PNG")),
+        ("a.png", lambda: saved(corner().quantize(16), "PNG", transparency=0)),
+        ("a.png", lambda: saved(corner().convert("RGBA"), "PNG", icc_profile=profile())),
+        ("a.jpg", lambda: saved(corner(), "JPEG", icc_profile=b"no profile at all")),
+        ("a.jpg", lambda: saved(corner(), "JPEG", progressive=True, quality=90)),
+        ("a.gif", lambda: saved(corner(), "GIF", save_all=True, append_images=[corner((9, 9))] * 3, loop=0)),
+        ("a.png", lambda: saved(corner(), "PNG", save_all=True, append_images=[corner()] * 3)),
+        ("a.webp", lambda: saved(corner(), "WEBP", save_all=True, append_images=[corner()] * 3)),
+        ("a.avif", lambda: saved(corner(), "AVIF", save_all=True, append_images=[corner()] * 3)),
+    ],
+)
+def test_unusual_pictures_are_looked_at(name: str, make: Callable[[], bytes]) -> None:
+    data = make()
+    assert is_hashed(name, data)
+    grey = shown(data)
+    assert grey.shape == (240, 320)
+    assert grey[:100, :90].mean() + 40 < grey[150:, 150:].mean()  # the corner is darker, where it should be
+
+
+def with_size(kind: str) -> bytes:
+    """Return a file whose header claims the most pixels that its format can, or 60,000 x 60,000, and has few bytes."""
+    data, most = saved(corner((16, 16)), kind), 60_000
+    if kind == "PNG":
+        return png(size=(most, most))
+    if kind == "GIF":
+        return data[:6] + most.to_bytes(2, "little") * 2 + data[10:]
+    if kind == "JPEG":
+        at = data.index(b"\xff\xc0") + 5
+        return data[:at] + most.to_bytes(2, "big") * 2 + data[at + 4 :]
+    if kind == "BMP":
+        return data[:18] + most.to_bytes(4, "little") * 2 + data[26:]
+    at = data.index(b"ispe") + 8
+    return data[:at] + most.to_bytes(4, "big") * 2 + data[at + 8 :]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "JPEG", "BMP", "AVIF"])
+def test_no_format_decodes_billions_of_pixels(kind: str) -> None:
+    tracemalloc.start()
+    try:
+        document = extract("a.png", with_size(kind), ExtractOptions())
+    except BinaryFileError:
+        document = None  # its reader compares the size with others in the file
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
+    assert document is None or document.picture is None or document.picture.hash is None
+
+
+def test_pixels_that_unpack_without_end_are_not_unpacked() -> None:
+    rows = zlib.compress(bytes(20_001 * 200), 9)  # of 20,000 rows
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows * 100) + chunk(b"IEND", b"")
+    assert not is_hashed("a.png", data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_truncated_pictures_cost_themselves_only(kind: str, share: float) -> None:
+    data = saved(corner(), kind)
+    try:
+        picture = extract("mill.png", data[: int(share * len(data))]).picture
+    except BinaryFileError as error:
+        assert error.code == "damaged-file"
+    else:
+        assert picture is not None

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")  # of Pillow's; others run programs or are documents
 HEIC_READER, _HEIC_FORMAT = "pi_heif", "HEIF"  # the package, and the name of its format in Pillow
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PIXELS = (b"IDAT", b"fdAT")  # chunks of a PNG
+_PIXELS = (b"IDAT", b"fdAT", b"acTL", b"fcTL")  # chunks of a PNG: pixels, and how they are animated
 MAX_PIXELS = 120_000_000  # of a picture to decode
+_MAX_FULL_PIXELS = 1_000_000_000  # of a JPEG that is decoded smaller
 MIN_SIDE, MIN_PIXELS = 64, 10_000  # of a picture that is more than an icon
 _ENOUGH = 3000  # pixels of each side
 _MOST_OBLONG = 20  # the length over the width of a picture that an image model is shown whole
@@ -84,7 +85,7 @@ def pixels(image: Any, enough: int = _ENOUGH) -> Any:
     import numpy as np
     from PIL import Image, ImageOps
 
-    if image.format == "JPEG":
+    if image.format == "JPEG" and image.width * image.height <= _MAX_FULL_PIXELS:
         image.draft("RGB", (enough, enough))  # large photos are decoded smaller
     if image.width * image.height > MAX_PIXELS:
         raise ValueError("too many pixels")
