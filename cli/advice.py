@@ -50,6 +50,7 @@ ADVICE: Mapping[str, str] = {
     "other-chunking": "leave {argument} out, or index again into a new folder with --index",
     "other-model": "use the model that made the vectors, or re-embed the index with"
     " `vsearch index --re-embed --embedder {provider} --model {model}`",
+    "no-picture-vector": "run `vsearch index --image-model MODEL`, or `vsearch duplicates` for near-identical pictures",
     "other-image-model": "run `vsearch index --image-model {model}`, which embeds all pictures again",
     "image-model-not-chosen": "if you trust it, run `vsearch index --image-model {model}`",
     "image-model-not-opened": "run `vsearch index`",

@@ -262,7 +262,7 @@ class Searching(Generic[S]):
         results = search(
             reader.searcher, request, embed, None if images is None else lambda text: images.embed_texts([text])[0]
         )
-        if images is None and self._searches_pictures(reader, request):
+        if images is None and request.parsed.semantic_text and self._has_picture_vectors(reader, request):
             results = replace(results, pictures_left_out=True)
         if self._has_sources(reader):
             results = replace(results, hits=with_staleness(self.root, results.hits))
@@ -273,16 +273,17 @@ class Searching(Generic[S]):
 
     def _image_embedder(self, reader: IndexReader[S], request: "SearchRequest") -> "ImageEmbedder | None":
         """Return the embedder of the index's image model; None if there is none, or none is needed."""
-        if not self._searches_pictures(reader, request):
+        if not _is_about_pictures(request) or reader.searcher.image_model is None:
             return None
-        model = reader.searcher.image_model
-        assert model is not None
-        return self._embedders.images.open_for(model)
+        return self._embedders.images.open_for(reader.searcher.image_model)
 
-    def _searches_pictures(self, reader: IndexReader[S], request: "SearchRequest") -> bool:
-        """Return True if the request is also about what pictures show, and the index has an image model."""
-        is_wanted = request.mode != "keyword" and request.filters.images is not False and request.rerank is None
-        return is_wanted and reader.searcher.image_model is not None
+    def _has_picture_vectors(self, reader: IndexReader[S], request: "SearchRequest") -> bool:
+        """Return True if the request is also about what pictures show, and an index has an image model."""
+        from vsearch_core.index.pictures import load_image_model
+
+        catalogs = reader.snapshot.catalogs
+        several = len(catalogs) > 1 and any(load_image_model(catalog) is not None for catalog in catalogs)
+        return _is_about_pictures(request) and (several or reader.searcher.image_model is not None)
 
     def _has_sources(self, reader: IndexReader[S]) -> bool:
         """Return True if the indexes have sources on this machine. An imported index has none."""
@@ -324,3 +325,8 @@ class Searching(Generic[S]):
             lambda: self._image_embedder(reader, request),
         )
         return resolve_examples(request, reader.searcher, sources)
+
+
+def _is_about_pictures(request: "SearchRequest") -> bool:
+    """Return True if the request may be answered by what pictures show; a cross-encoder reads only texts."""
+    return request.mode != "keyword" and request.filters.images is not False and request.rerank is None

@@ -84,7 +84,9 @@ def find_example(name: str, searcher: Searcher, sources: ExampleSources) -> Exam
             texts = tuple(chunks[number].text for number in chosen)
             vectors = searcher.vectors(ids[chosen])
             shown = _stored_picture(searcher, ids[0])
-            if shown is not None and is_undescribed(stored_chunks[0].meta):
+            if is_undescribed(stored_chunks[0].meta):
+                if shown is None:
+                    raise _unseen(name)
                 return Example(np.zeros_like(vectors[0]), (), ids[chosen], shown)
             if not vectors.any():  # another embedder made them
                 vectors = embed_all(sources.embedder(), texts)
@@ -116,9 +118,17 @@ def _embedded(file: FileToRead, line: int | None, name: str, sources: ExampleSou
         (shown,) = images.embed_pictures([pixels])
         if not read.picture.is_described:
             return Example(np.zeros(sources.embedder().fingerprint.dimension, np.float32), (), none, shown)
+    if shown is None and read.picture is not None and not read.picture.is_described:
+        raise _unseen(name)
     chunks = list(read.chunks or ())
     texts = tuple(chunks[number].text for number in _chosen(chunks, line, name))
     return Example(_mean(embed_all(sources.embedder(), texts)), texts, none, shown)
+
+
+def _unseen(name: str) -> InputError:
+    """Return the error about a picture of which only the name and the like are known."""
+    reason = "nothing is written in or about the picture, and there is no vector of what it shows"
+    return InputError(name, reason, "no-picture-vector")
 
 
 def _readings(name: str) -> list[tuple[str, int | None]]:

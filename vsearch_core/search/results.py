@@ -146,7 +146,7 @@ class Results:
     the request wanted fresh, and that could not be read again. `coverage` is
     the share of the chunks, from 0 to 1, whose vectors can be compared with the query's. It is below 1 while an update
     still embeds chunks: until then, only keywords find the others. `pictures_left_out` is True if pictures were found
-    by their texts only, because the index's image model isn't prepared on this machine.
+    by their texts only, because several indexes were searched, or the image model isn't prepared on this machine.
     """
 
     query: str
