@@ -30,6 +30,7 @@ from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.lexical.maxscore import MaxScore
 from vsearch_core.lexical.postings import build
 from vsearch_core.lexical.query import plain_query
+from vsearch_core.lexical.row_terms import RowTerms
 from vsearch_core.model import KeywordFields
 
 K = 10
@@ -60,7 +61,7 @@ def vsearch(task: KeywordTask) -> Search:
     languages = [analysis.languages([document])[0] for document in documents]
     all_languages = sorted(set(languages))
     terms = map(analysis.chunk_terms, documents, languages)
-    engine = MaxScore(BM25([build(terms, all_languages)]))
+    engine = MaxScore(BM25([build(map(RowTerms.of, terms), all_languages)]))
     query_analysis = Analysis()  # a new one, as in another process than the one that built the index
 
     def search(queries: Sequence[str]) -> list[list[int]]:

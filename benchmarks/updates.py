@@ -86,6 +86,7 @@ def make_segments(index: Path, segments: int, rows: int, dimension: int) -> None
     import numpy as np
 
     from vsearch_core.lexical.postings import build
+    from vsearch_core.lexical.row_terms import RowTerms
     from vsearch_core.store.catalog import Catalog
     from vsearch_core.store.segment import write_segment
 
@@ -95,7 +96,7 @@ def make_segments(index: Path, segments: int, rows: int, dimension: int) -> None
             terms = chance.zipf(1.3, (rows, WORDS_A_ROW)) % VOCABULARY
             ids = np.arange(number * rows, (number + 1) * rows)
             vectors = chance.integers(-32767, 32767, (rows, dimension), np.int16)
-            postings = build([f"w{term}" for term in row] for row in terms.tolist())
+            postings = build(RowTerms.of(f"w{term}" for term in row) for row in terms.tolist())
             arrays = {"vectors": vectors, "chunk_ids": ids, "file_ids": ids, **postings.arrays()}
             written = write_segment(index, arrays, {})
             with catalog.transaction():

@@ -17,7 +17,7 @@ from vsearch_core.model import KeywordFields
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import EmbeddedQuery, search
 from vsearch_core.search.request import SearchRequest
-from vsearch_core.store.catalog import unpack_text
+from vsearch_core.store.texts import unpack_text
 
 QUERIES = ("pump valve", "bread oven loaf", "wheel")
 EVERYTHING = 10_000  # hits: more than there are chunks

@@ -42,9 +42,10 @@ from vsearch_core.search.recall import recall_faults
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.store import generation, tables
 from vsearch_core.store.archive import ArchiveReader, Contents, Member, pack
-from vsearch_core.store.catalog import TEXT_LIMIT, Catalog
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.files import Data, checksum
 from vsearch_core.store.lock import writer_lock
+from vsearch_core.store.texts import TEXT_LIMIT
 
 
 @pytest.fixture

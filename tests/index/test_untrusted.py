@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vsearch_core.errors import IndexCorruptError, VsearchError
 from vsearch_core.index.check import check_index
 from vsearch_core.index.compaction import compact_index
-from vsearch_core.store.catalog import TEXT_LIMIT, Catalog
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.connections import connect
 from vsearch_core.store.segment import (
     SEGMENTS_DIR,
@@ -27,6 +27,7 @@ from vsearch_core.store.segment import (
     open_segment,
     write_segment,
 )
+from vsearch_core.store.texts import TEXT_LIMIT
 
 MEMORY = 4 << 30  # bytes of address space: libraries map much, but forged headers ask for more
 

@@ -448,7 +448,7 @@ def test_a_run_stops_even_if_files_are_ready(
     root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def open_ready_reader(
-        files: Sequence[FileToRead], chunking: ChunkOptions, options: ExtractOptions, *_: object
+        files: Sequence[FileToRead], chunking: ChunkOptions, options: ExtractOptions, *_: object, **_more: object
     ) -> InProcessReader:
         return InProcessReader(files, chunking, options, lambda: False)
 

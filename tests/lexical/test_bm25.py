@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from postings_of_terms import build
 
 from vsearch_core.lexical.bm25 import BM25, idf
-from vsearch_core.lexical.postings import Postings, build
+from vsearch_core.lexical.postings import Postings
 
 Arrays = dict[str, NDArray[Any]]
 WORDS = st.sampled_from(list("abcdefg"))

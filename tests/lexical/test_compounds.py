@@ -1,8 +1,9 @@
 """The words of an index that are related to a word it lacks."""
 
+from postings_of_terms import build
+
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.lexical.compounds import Compounds
-from vsearch_core.lexical.postings import build
 from vsearch_core.lexical.vocabulary import PostingsVocabulary
 
 GERMAN = Analyzer("de")

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from postings_of_terms import build
 
 from vsearch_core.ann.flat import top_k
 from vsearch_core.kernels.keywords import WINDOW
 from vsearch_core.lexical.bm25 import BM25
 from vsearch_core.lexical.maxscore import MaxScore
-from vsearch_core.lexical.postings import build
 
 VOCABULARY = 60
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from postings_of_terms import build
 from support import SHARED
 
 from vsearch_core.ann.flat import top_k
@@ -9,7 +10,6 @@ from vsearch_core.evaluate import metrics
 from vsearch_core.evaluate.dataset import load_dataset
 from vsearch_core.lexical.analyzer import Analyzer
 from vsearch_core.lexical.bm25 import BM25
-from vsearch_core.lexical.postings import build
 
 
 @pytest.mark.shared

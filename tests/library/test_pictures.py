@@ -29,7 +29,11 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [RecognisedLine("EXIT", 0.25, 0.5, 0.5, 0.6), RecognisedLine("Gate 7", 0.3, 0.65, 0.4, 0.75)]
 
     def open_reader(
-        files: Sequence[FileToRead], chunking: ChunkOptions, options: ExtractOptions, should_stop: Callable[[], bool]
+        files: Sequence[FileToRead],
+        chunking: ChunkOptions,
+        options: ExtractOptions,
+        should_stop: Callable[[], bool],
+        **_: object,
     ) -> InProcessReader:
         return InProcessReader(files, chunking, options, should_stop)
 

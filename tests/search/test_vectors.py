@@ -18,6 +18,7 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.parts import GRAPH_PREFIX, IVF_PREFIX, PQ_PREFIX
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.lexical import postings
+from vsearch_core.lexical.row_terms import RowTerms
 from vsearch_core.search.limits import EngineBudget, SearchLimits
 from vsearch_core.search.vectors import VectorRoute, VectorSearchOptions
 from vsearch_core.store.segment import Arrays, Manifest, write_segment
@@ -39,7 +40,7 @@ def draw(count: int, seed: int) -> NDArray[np.float32]:
 def segment(rows: int, seed: int, *, with_graph: bool = False, lists_by: Any = None) -> SegmentView:
     fixed = flat.to_fixed(draw(rows, seed))
     ids = np.arange(rows)
-    empty = postings.build([[] for _ in range(rows)])
+    empty = postings.build(RowTerms.of(()) for _ in range(rows))
     graph = build(fixed) if with_graph else None
     lists = lists_by(fixed) if lists_by else None
     arrays: dict[str, NDArray[Any]] = {"vectors": fixed, "chunk_ids": ids, "file_ids": ids, **graph_arrays(graph)}

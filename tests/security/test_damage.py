@@ -14,9 +14,9 @@ from support import WordEmbedder, make_index
 from vsearch_core.embed.base import Batch
 from vsearch_core.errors import StorageError
 from vsearch_core.index.check import check_index
-from vsearch_core.store.catalog import unpack_text
 from vsearch_core.store.connections import connect
 from vsearch_core.store.tables import CATALOG_FILE
+from vsearch_core.store.texts import unpack_text
 
 FLIPS, CUTS = 250, 120
 

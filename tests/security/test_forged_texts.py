@@ -22,9 +22,10 @@ from vsearch_core.index.status import read_status
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.model import Document, Span
 from vsearch_core.search.snippets import best_snippet
-from vsearch_core.store.catalog import BLOCK_CHARS, TEXT_LIMIT, Catalog, pack_text, unpack_text
+from vsearch_core.store.catalog import BLOCK_CHARS, Catalog
 from vsearch_core.store.connections import connect
 from vsearch_core.store.tables import CATALOG_FILE
+from vsearch_core.store.texts import TEXT_LIMIT, pack_text, unpack_text
 from vsearch_core.text.chunk import MAX_GAP, MAX_RUN, MAX_WORDS, MIN_WORDS, ChunkOptions, split
 from vsearch_core.text.extract.builder import MAX_HEADER
 

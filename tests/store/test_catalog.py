@@ -13,9 +13,10 @@ import pytest
 
 from vsearch_core.errors import IndexCorruptError, IndexNotFoundError
 from vsearch_core.model import Chunk, Section
-from vsearch_core.store.catalog import SECTIONS_LIMIT, Catalog, NewFile, pack_text, unpack_text
+from vsearch_core.store.catalog import Catalog, NewFile
 from vsearch_core.store.segment import write_segment
 from vsearch_core.store.tables import CATALOG_FILE
+from vsearch_core.store.texts import SECTIONS_LIMIT, pack_text, unpack_text
 
 
 def chunk(text: str) -> Chunk:

@@ -11,7 +11,17 @@ import numpy as np
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import StorageError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
-from vsearch_core.index.parts import FILE_IDS, VECTORS, NewSegment, VectorBlocks, read_ids, window_blocks, write_parts
+from vsearch_core.index.parts import (
+    FILE_IDS,
+    NO_TERMS,
+    VECTORS,
+    NewSegment,
+    VectorBlocks,
+    read_ids,
+    window_blocks,
+    write_parts,
+)
+from vsearch_core.index.preparation import TermStore
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.model import TEXT
 from vsearch_core.store.catalog import Catalog, FileRecord
@@ -36,11 +46,14 @@ def commit_staged(
     last: bool = False,
     keywords: bool = False,
     limits: IndexLimits = DEFAULT_LIMITS,
+    terms: TermStore = NO_TERMS,
 ) -> None:
     """Write the files whose chunks all have vectors to a new segment, and make those that were staged live.
 
     With `keywords`, the other staged files become live in a segment without vectors. When all their chunks have staged
     vectors, a later commit moves their rows to a segment with vectors.
+
+    The store `terms` has the terms of some chunks; those of committed chunks are dropped from it.
 
     The same transaction deletes the former versions of these files. Of the files of `removals`, it deletes those that
     have moved (one of the new live files has the same bytes), and the `last` commit of a run deletes all the others. A
@@ -57,8 +70,8 @@ def commit_staged(
     if not file_ids and not replaced and not dropped and not embedded:
         return
     segments = [
-        _new_segment(catalog, sorted([*complete, *embedded]), limits),
-        _without_vectors(catalog, others, limits),
+        _new_segment(catalog, sorted([*complete, *embedded]), limits, terms),
+        _without_vectors(catalog, others, limits, terms),
     ]
     written = [
         (len(segment.chunk_ids), *write_parts(segment, catalog.settings(), quickly=True))
@@ -75,6 +88,8 @@ def commit_staged(
         for path in dropped:
             catalog.drop_source(path)
         advance_generation(catalog)
+    for segment in segments:
+        terms.drop(segment.chunk_ids.tolist())
 
 
 def tombstone_files(catalog: Catalog, file_ids: Sequence[int]) -> None:
@@ -150,7 +165,7 @@ def require_free_space(index: Path, needed: int, what: str) -> None:
         raise StorageError(str(index), reason, "disk-full", needed=needed, free=free)
 
 
-def _new_segment(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits) -> NewSegment:
+def _new_segment(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits, terms: TermStore) -> NewSegment:
     """Return a new segment with the rows of files whose vectors are staged."""
     dimension = IndexSettings.from_catalog(catalog, renewing=True).fingerprint.dimension
     chunk_ids: list[int] = []
@@ -171,25 +186,26 @@ def _new_segment(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits)
         {TEXT: VectorBlocks(matrix.shape, [matrix])},
         limits=limits,
         windows=window_blocks([record.windows for record in records], dimension),
+        terms=terms,
     )
 
 
-def _without_vectors(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits) -> NewSegment:
+def _without_vectors(catalog: Catalog, file_ids: Iterable[int], limits: IndexLimits, terms: TermStore) -> NewSegment:
     """Return a new segment with the rows of the staged files, but without vectors."""
     rows = np.array(list(catalog.chunks_of_files(file_ids)), np.int64).reshape(-1, 2)
-    return NewSegment(catalog, rows[:, 0].copy(), rows[:, 1].copy(), {}, limits=limits)
+    return NewSegment(catalog, rows[:, 0].copy(), rows[:, 1].copy(), {}, limits=limits, terms=terms)
 
 
 def _replaced_files(
     catalog: Catalog, file_ids: Iterable[int], removed: Sequence[FileRecord], *, last: bool
 ) -> list[int]:
     """Return the ids of the live files that a commit of the staged files deletes."""
-    live = catalog.files(live=True)
     staged = {record.id: record for record in catalog.files(live=False).values()}
     new = [staged[file_id] for file_id in file_ids]
     hashes = {record.hash for record in new}
-    former_versions = [live[record.path].id for record in new if record.path in live]
-    live_ids = {record.id for record in live.values()}
+    former = catalog.live_files(record.path for record in new)
+    former_versions = [former[record.path].id for record in new if record.path in former]
+    live_ids = {record.id for record in catalog.live_files(record.path for record in removed).values()}
     return former_versions + [
         record.id for record in removed if record.id in live_ids and (last or record.hash in hashes)
     ]

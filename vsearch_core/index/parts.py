@@ -25,11 +25,13 @@ from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index import ann_policy
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits, most_bytes_of_texts
+from vsearch_core.index.preparation import ChunkTerms, TermStore, analyzed
 from vsearch_core.index.progress import Observer, Progress, StoppedError
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical import postings as keyword_postings
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.postings import Postings
+from vsearch_core.lexical.row_terms import RowTerms
 from vsearch_core.machine import usable_cores
 from vsearch_core.model import TEXT
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -43,6 +45,7 @@ WINDOW_CODES = "windows_codes"
 GRAPH_PREFIX = "graph_"
 IVF_PREFIX = "ivf_"
 PQ_PREFIX = "pq_"
+NO_TERMS = TermStore()  # stays empty
 _ROWS_PER_BLOCK = 4096  # rows of an array that are copied at a time
 
 Mask = NDArray[np.bool_]
@@ -91,9 +94,10 @@ class NewSegment:
 
     `chunk_ids` and `file_ids` (n,) int64 are the chunk and the file of each row; the texts come from the catalog.
     `vectors` has the vectors by vector space, if they are new or changed, and `windows` the late windows that belong to
-    them, or None if the embedder makes none. `former` are the segments from which the rows are copied, in this order;
-    it is empty if the rows are in no segment yet. `changed` names the data that has changed since the former segments
-    were written; parts made from it must be built again.
+    them, or None if the embedder makes none. `terms` has the terms of some chunks, which needn't be analyzed. `former`
+    are the segments from which the rows are copied, in this order; it is empty if the rows are in no segment yet.
+    `changed` names the data that has changed since the former segments were written; parts made from it must be built
+    again.
     """
 
     catalog: Catalog
@@ -105,6 +109,7 @@ class NewSegment:
     observer: Observer = Observer()  # noqa: RUF009 - frozen
     limits: IndexLimits = DEFAULT_LIMITS
     windows: WindowBlocks | None = None
+    terms: TermStore = NO_TERMS
 
     @classmethod
     def merge(
@@ -331,15 +336,20 @@ def _build_ids(segment: NewSegment, writer: SegmentWriter) -> None:
 
 
 def chunk_postings(
-    catalog: Catalog, analysis: Analysis, chunk_ids: Sequence[int], limits: IndexLimits = DEFAULT_LIMITS
+    catalog: Catalog,
+    analysis: Analysis,
+    chunk_ids: Sequence[int],
+    limits: IndexLimits = DEFAULT_LIMITS,
+    known: TermStore = NO_TERMS,
 ) -> Postings:
     """Build and return the keyword postings of the chunks, one row per chunk, from their texts in the catalog.
 
-    A chunk that the catalog no longer has gets no terms. Chunks of the same file must be adjacent, because the language
-    of a file is detected from all of them. Raises IndexCorruptError if the texts are longer than those of any document.
+    The texts of chunks whose terms are `known` are not read. A chunk that the catalog no longer has gets no terms.
+    Chunks of the same file must be adjacent, because the language of a file is detected from all of them. Raises
+    IndexCorruptError if the texts are longer than those of any document.
     """
     languages: set[str] = set()
-    terms = _terms_by_row(catalog, analysis, chunk_ids, languages)
+    terms = _terms_by_row(catalog, analysis, chunk_ids, languages, known)
     blocks: list[Postings] = []
     left = len(chunk_ids)
     while left or not blocks:
@@ -350,37 +360,49 @@ def chunk_postings(
     return blocks[0] if len(blocks) == 1 else keyword_postings.merge(blocks, kept)
 
 
-def _first_rows(terms: Iterator[Sequence[str]], rows: int, most: int) -> Iterator[Sequence[str]]:
+def _first_rows(terms: Iterator[RowTerms], rows: int, most: int) -> Iterator[RowTerms]:
     """Yield the next rows, and stop after `rows` of them or after the row that brings the number of terms to `most`."""
     count = 0
     for row in islice(terms, rows):
         yield row
-        count += len(row)
+        count += row.length
         if count >= most:
             return
 
 
 def _terms_by_row(
-    catalog: Catalog, analysis: Analysis, chunk_ids: Sequence[int], languages: set[str]
-) -> Iterator[Sequence[str]]:
+    catalog: Catalog, analysis: Analysis, chunk_ids: Sequence[int], languages: set[str], known: TermStore
+) -> Iterator[RowTerms]:
     """Yield the terms of each row, and add their languages to `languages`."""
-    remaining = iter(chunk_ids)
+    others = _analyzed_chunks(catalog, analysis, [chunk_id for chunk_id in chunk_ids if known.get(chunk_id) is None])
+    other_id, other = next(others, (None, None))
+    for chunk_id in chunk_ids:
+        found = known.get(chunk_id)
+        if chunk_id == other_id:
+            found = other
+            other_id, other = next(others, (None, None))
+        if found is None:
+            yield RowTerms.of(())
+        else:
+            languages.add(found.language)
+            yield found.terms
+
+
+def _analyzed_chunks(
+    catalog: Catalog, analysis: Analysis, chunk_ids: Sequence[int]
+) -> Iterator[tuple[int, ChunkTerms]]:
+    """Analyze the texts in the catalog. Yield (chunk id, terms) for the chunks that the catalog has, in their order."""
     most_bytes = most_bytes_of_texts(len(chunk_ids), int(catalog.settings()["chunk_words"]))
     for _, group in groupby(catalog.keyword_fields(chunk_ids, most_bytes), key=lambda found: found[1]):
         file = list(group)
-        file_languages = analysis.languages([fields for *_, fields in file])
-        for (chunk_id, _, fields), language in zip(file, file_languages, strict=True):
-            while next(remaining) != chunk_id:
-                yield []
-            languages.add(language)
-            yield analysis.chunk_terms(fields, language)
-    for _ in remaining:
-        yield []
+        terms = analyzed(analysis, [fields for *_, fields in file])
+        yield from zip([chunk_id for chunk_id, *_ in file], terms, strict=True)
 
 
 def _build_postings(segment: NewSegment, writer: SegmentWriter) -> None:
     chunk_ids = segment.chunk_ids.tolist()
-    writer.add_arrays(chunk_postings(segment.catalog, segment.analysis, chunk_ids, segment.limits).arrays())
+    postings = chunk_postings(segment.catalog, segment.analysis, chunk_ids, segment.limits, segment.terms)
+    writer.add_arrays(postings.arrays())
 
 
 def _merge_postings(segment: NewSegment, writer: SegmentWriter) -> None:

@@ -69,12 +69,14 @@ def reread_files(
         reporting = replace(observer, file_failed=reasons.__setitem__, file_kept=reasons.__setitem__)
         sizes = ChunkOptions(settings.chunk_words, settings.overlap_words)
         plan = _plan(files, catalog.files(live=False))
-        with closing(Stager(catalog, plan, live, sizes, reporting, DEFAULTS)) as stager:
+        with closing(
+            Stager(catalog, plan, live, sizes, reporting, DEFAULTS, analysis=settings.analysis.signature)
+        ) as stager:
             stager.stage_all()
             _embed(catalog, [file.stored for file in files.changed], lambda: open_for(settings), observer)
         removals = Removals([*files.removed, *stager.result.removed])
         is_complete = not observer.should_stop()
-        commit_staged(catalog, removals, last=is_complete)
+        commit_staged(catalog, removals, last=is_complete, terms=stager.terms)
         sweep(catalog)
         if not is_complete:
             after = catalog.files(live=True)

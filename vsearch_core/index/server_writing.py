@@ -21,7 +21,7 @@ from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.settings import ANALYZER, FUSION, VECTOR_SCALE, IndexSettings
 from vsearch_core.index.snapshot import SegmentView, view_segment
 from vsearch_core.own_files import delete_folder
-from vsearch_core.store.catalog import Catalog, unpack_text
+from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.files import make_folder
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.raw_rows import (
@@ -52,6 +52,7 @@ from vsearch_core.store.server.tables import (
 )
 from vsearch_core.store.server.writing import MOST_SEGMENTS, ServerSegment, ServerWriter
 from vsearch_core.store.tables import CATALOG_FILE, LINEAGE
+from vsearch_core.store.texts import unpack_text
 
 _MIRRORED = "server_state"  # the setting of the folder with the state of the server that it lists
 COPIED_FROM = "copied_from"  # the setting with the lineage of the index that this one is a copy of

@@ -4,8 +4,9 @@ Staged files can't be found by searches. Every step is durable, so a run that is
 """
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from typing import TypedDict
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.pictures import PictureEmbedding
+from vsearch_core.index.preparation import PREPARE, PreparedFile, TermStore
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.sources import FoundFile, Plan, settled_ctime
 from vsearch_core.index.unembedded import live_chunks_without_vectors
@@ -54,11 +56,17 @@ class StagingResult:
     removed: list[FileRecord] = field(default_factory=list)
 
 
+class _Preparing(TypedDict, total=False):
+    function: str
+    more: tuple[object, ...]
+
+
 class Stager:
     """Reads and chunks the changed files of a plan, and stages them in the plan's order.
 
     Files that an earlier, stopped run has staged are not read again, unless they have changed since then. Those that
-    have changed are read first, before anything is embedded, so that their old text can't be committed.
+    have changed are read first, before anything is embedded, so that their old text can't be committed. `terms` has the
+    terms of the staged chunks, if the files are analyzed.
     """
 
     def __init__(
@@ -71,10 +79,14 @@ class Stager:
         extract_options: ExtractOptions,
         limits: IndexLimits = DEFAULT_LIMITS,
         pictures: PictureEmbedding | None = None,
+        *,
+        analysis: str | None = None,
     ) -> None:
-        """Record the plan in the catalog, and start to read its changed files. `live` are the live files by path.
+        """Record the plan in the catalog, and start to read its changed files.
 
-        With `pictures`, picture files get vectors, too, for which `extract_options.pixels` is set.
+        `live` are the live files by path. With `pictures`, picture files get vectors, too, for which
+        `extract_options.pixels` is set. `analysis` is the signature of the analysis of the files' texts; without it,
+        they are not analyzed, which suits a plan.
         """
         with catalog.transaction():
             catalog.delete_files(record.id for record in plan.stale)
@@ -82,6 +94,7 @@ class Stager:
             for file in plan.newly_skipped:
                 record_skipped(catalog, file)
         self.result = StagingResult()
+        self.terms = TermStore()
         self._catalog = catalog
         self._live = live
         self._pictures = pictures
@@ -95,7 +108,8 @@ class Stager:
         self._done = 0
         self._total = len(plan.changed)
         files = [self._to_read(found) for found in self._files]
-        self._reader = open_reader(files, chunk_options, extract_options, observer.should_stop)
+        preparing: _Preparing = {} if analysis is None else {"function": PREPARE, "more": (analysis,)}
+        self._reader = open_reader(files, chunk_options, extract_options, observer.should_stop, **preparing)
 
     def close(self) -> None:
         """Stop reading files."""
@@ -153,7 +167,7 @@ class Stager:
 
     def _to_read(self, found: FoundFile) -> FileToRead:
         known = () if found.stored in self._incomplete else tuple(each.hash for each in self._versions(found))
-        return FileToRead(str(found.file.path), found.file.size, known)
+        return FileToRead(str(found.file.path), found.file.size, known, stored=found.stored)
 
     def _versions(self, found: FoundFile) -> list[FileRecord]:
         """Return the file's known versions: the live one, then the staged one."""
@@ -187,8 +201,13 @@ class Stager:
         if result.chunks is None:
             return 0
         self._unstage(found.stored)
-        self._catalog.stage_file(_new_file(found, ctime_ns, result, seen), result.chunks)
-        return len(result.chunks)
+        file = _new_file(found, ctime_ns, result, seen)
+        if isinstance(result, PreparedFile):
+            chunk_ids = self._catalog.stage_file(file, result.packed)
+            self.terms.put(chunk_ids, result.terms)
+        else:
+            chunk_ids = self._catalog.stage_file(file, result.chunks)
+        return len(chunk_ids)
 
     def _touch(self, found: FoundFile, same: FileRecord, ctime_ns: int) -> None:
         """Update the times of the version that has the same bytes."""
@@ -275,19 +294,24 @@ def staged_blocks(catalog: Catalog, size: int) -> Iterator[list[tuple[int, str]]
 
 
 def reuse_vectors(
-    catalog: Catalog, block: Sequence[tuple[int, str]], known_records: KnownRecords | None = None
+    catalog: Catalog,
+    block: Sequence[tuple[int, str]],
+    known_records: KnownRecords | None = None,
+    without_vectors: Collection[int] | None = None,
 ) -> dict[str, list[int]]:
     """Stage the vectors that the index has of the chunks' texts, given as (id, text).
 
-    `known_records` finds the records of texts that are embedded already, by default those in this index. Return the
-    other texts, each with the ids of its chunks.
+    `known_records` finds the records of texts that are embedded already, by default those in this index.
+    `without_vectors` are the live chunks in segments without vectors, if the caller knows them. Return the other texts,
+    each with the ids of its chunks.
     """
     chunks_of: dict[str, list[int]] = {}
     for chunk_id, text in block:
         chunks_of.setdefault(text, []).append(chunk_id)
     ids = [same[0] for same in chunks_of.values()]
     if known_records is None:
-        known = known_vectors(catalog, ids, frozenset(live_chunks_without_vectors(catalog)[0].tolist()))
+        without = live_chunks_without_vectors(catalog)[0].tolist() if without_vectors is None else without_vectors
+        known = known_vectors(catalog, ids, frozenset(without))
     else:
         known = known_records(catalog, ids)
     with catalog.transaction():

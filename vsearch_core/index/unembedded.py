@@ -36,6 +36,11 @@ def live_chunks_without_vectors(catalog: Catalog, index: Path | None = None) -> 
     return np.concatenate(found[0]), np.concatenate(found[1])
 
 
+def has_vectors(catalog: Catalog) -> bool:
+    """Return True if the index has a vector in a segment, or a staged one."""
+    return any(VECTORS.is_in(record.manifest) for record in catalog.segments()) or catalog.has_staged_vectors()
+
+
 def unembedded_chunks(catalog: Catalog, index: Path | None = None) -> tuple[Ids, Ids]:
     """Return the same as `live_chunks_without_vectors`, but without the chunks that have a staged vector."""
     chunk_ids, file_ids = live_chunks_without_vectors(catalog, index)

@@ -59,6 +59,7 @@ from vsearch_core.index.staging import Stager, embed_block, extractor_version, r
 from vsearch_core.index.unembedded import (
     count_unembedded,
     embedding_order,
+    has_vectors,
     live_chunks_without_vectors,
     text_blocks,
     unembedded_chunks,
@@ -250,12 +251,14 @@ def scan(
     walk: WalkOptions,
     retry: bool,
     open_pictures: Callable[[ImageModel], PictureEmbedding] | None = None,
+    analyze: bool = False,
 ) -> Changes:
     """Find what has changed, record the sources in the catalog, and start to read the changed files.
 
     The caller must close the `stager` of the result. `open_pictures` opens the index's image model, if pictures are to
-    get vectors; it is called if there is one and a picture must be read. Raises InputError if a source lies outside the
-    index's parent folder and was never named by the user on this machine.
+    get vectors; it is called if there is one and a picture must be read. With `analyze`, the files are analyzed, too,
+    for a commit. Raises InputError if a source lies outside the index's parent folder and was never named by the user
+    on this machine.
     """
     root = index.parent
     live = catalog.files(live=True)
@@ -282,7 +285,8 @@ def scan(
     if open_pictures is not None and image_model is not None and any(is_picture(each.stored) for each in plan.changed):
         pictures = open_pictures(image_model)
         reading = replace(reading, pixels=pictures.embedder.pixel_format)
-    stager = Stager(catalog, plan, live, chunk_options, observer, reading, limits, pictures)
+    analysis = settings.analysis.signature if analyze else None
+    stager = Stager(catalog, plan, live, chunk_options, observer, reading, limits, pictures, analysis=analysis)
     return Changes(live, plan, selection, stager)
 
 
@@ -367,6 +371,7 @@ class _Update:
             walk=walk,
             retry=retry,
             open_pictures=self._open_pictures if self.engine is None else None,
+            analyze=True,
         )
         with closing(changes.stager):
             try:
@@ -456,7 +461,8 @@ class _Update:
 
     def _commit(self, catalog: Catalog, changes: Changes, *, last: bool = False) -> None:
         removals = changes.removals(self.index.parent)
-        commit_staged(catalog, removals, last=last, keywords=self._keywords_first, limits=self.limits)
+        terms = changes.stager.terms
+        commit_staged(catalog, removals, last=last, keywords=self._keywords_first, limits=self.limits, terms=terms)
         if self.engine is not None:
             self.engine.push(catalog)
 
@@ -500,9 +506,11 @@ class _Update:
         is_last = False
         while not is_last and not self.observer.should_stop():
             changes.stager.stage_block(step)
-            if catalog.segments():
+            if has_vectors(catalog):
+                without = frozenset(live_chunks_without_vectors(catalog)[0].tolist())
                 for block in staged_blocks(catalog, self.limits.chunks_per_block):
-                    reused += len(block) - sum(map(len, reuse_vectors(catalog, block).values()))
+                    others = reuse_vectors(catalog, block, without_vectors=without)
+                    reused += len(block) - sum(map(len, others.values()))
             is_last = not changes.stager.unread and not self.observer.should_stop()
             self._commit(catalog, changes, last=is_last)
             step = min(2 * step, self.limits.chunks_per_keyword_commit)

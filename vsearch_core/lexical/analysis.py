@@ -41,6 +41,12 @@ class Analysis:
         """Return a text that identifies the analysis. Analyses with equal signatures give equal terms."""
         return f"{self._version}:{self._language}"
 
+    @classmethod
+    def from_signature(cls, signature: str) -> "Analysis":
+        """Return an analysis with this signature. Raises ArgumentError for an unsupported language."""
+        version, _, language = signature.partition(":")
+        return cls(language, int(version))
+
     def analyzer(self, language: str) -> Analyzer:
         """Return the analyzer for a language. Raises ArgumentError for an unsupported one."""
         if language not in self._analyzers:

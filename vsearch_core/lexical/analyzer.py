@@ -80,7 +80,7 @@ _RELEASE = re.compile(r"v\d[\d.]*\.\d")
 _CLITICS = {"s", "re", "ve", "ll", "d", "m"}  # English: it's, we're, they've, we'll, I'd, I'm
 _ELIDING = {"catalan", "french", "italian"}  # the apostrophe ends a word: l'homme
 
-CACHE_SIZE = 1 << 17  # words; about 20 MB
+CACHE_SIZE = 1 << 17  # words; about 20 MB, and as many older ones
 LONGEST_CACHED = 40  # characters
 
 
@@ -178,7 +178,8 @@ class Analyzer:
 class _TermCache(dict[str, tuple[str, ...]]):
     """A cache from words, as blanks separate them, to terms: a known word costs one dictionary look-up.
 
-    That is possible because no token contains a blank.
+    That is possible because no token contains a blank. When the cache is full, its words become the older ones, which
+    replace those that were older before. An older word returns when it is met again, so frequent words stay.
     """
 
     def __init__(self, algorithm: str | None, version: int, size: int) -> None:
@@ -189,8 +190,22 @@ class _TermCache(dict[str, tuple[str, ...]]):
         self._folds = version >= _WITH_SYMBOLS
         self.token = _TOKEN_OR_SYMBOL if version >= _WITH_SYMBOLS else _TOKEN
         self._stemmers: dict[str, Any] = {}
+        self._older: dict[str, tuple[str, ...]] = {}
 
     def __missing__(self, word: str) -> tuple[str, ...]:
+        terms = self._older.get(word)
+        if terms is None:
+            terms, recurs = self._terms_of(word)
+            if not recurs:
+                return terms
+        if len(self) >= self._size:
+            self._older = dict(self)
+            self.clear()
+        self[word] = terms
+        return terms
+
+    def _terms_of(self, word: str) -> tuple[tuple[str, ...], bool]:
+        """Return the terms of a word, and True unless words of its kind rarely recur."""
         pieces = [piece for token in self.token.findall(word) for piece in _pieces(token)]
         unspaced = any(unspaced for _, _, unspaced in pieces)
         if len(pieces) == 1 and not unspaced and pieces[0][1] == word:
@@ -199,12 +214,7 @@ class _TermCache(dict[str, tuple[str, ...]]):
             terms = tuple(
                 chain.from_iterable(_bigrams(piece) if unspaced else self[piece] for _, piece, unspaced in pieces)
             )
-        if unspaced or len(word) > LONGEST_CACHED:  # these rarely recur
-            return terms
-        if len(self) >= self._size:
-            self.clear()
-        self[word] = terms
-        return terms
+        return terms, not unspaced and len(word) <= LONGEST_CACHED
 
     def _analyze(self, token: str) -> Iterator[str]:
         if self._folds and _IS_SYMBOL.fullmatch(token):

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.kernels.constants import BLOCK_POSTINGS
+from vsearch_core.lexical.row_terms import MAX_COUNT, RowTerms
 
 PREFIX = "postings_"  # of the arrays' stored names
-_MAX_COUNT = 255
-_ROW_BITS = 32
+_COUNT_BITS = 8
 MERGE_BLOCK = 1 << 20  # postings merged at a time
 _BOUNDED = BLOCK_POSTINGS << 13  # postings whose bounds are computed at a time
 _MAX_RATIO = 65535
@@ -144,7 +144,7 @@ class Postings:
         if (np.diff(self.rows.astype(np.int64))[inner] <= 0).any() or not self.counts.all():
             return "lists are not sorted, or have counts of zero"
         found = np.bincount(self.rows, self.counts, len(self.lengths))
-        full = np.bincount(self.rows, self.counts == _MAX_COUNT, len(self.lengths)) > 0
+        full = np.bincount(self.rows, self.counts == MAX_COUNT, len(self.lengths)) > 0
         if (found > self.lengths).any() or (found != self.lengths)[~full].any():
             return "rows have more or fewer terms than their lengths say"
         highest, lowest = _block_bounds(self.rows, self.counts, self.lengths)
@@ -176,32 +176,39 @@ class Postings:
 _STORED_NAMES = {field.name: field.name for field in fields(Postings)} | {"language_codes": "languages"}
 
 
-def build(documents: Iterable[Sequence[str]], languages: Collection[str] = ()) -> Postings:
-    """Build the postings of documents. Each is given as its terms (from `Analyzer.terms`); document i becomes row i.
+def build(documents: Iterable[RowTerms], languages: Collection[str] = ()) -> Postings:
+    """Build the postings of documents, each given as its counted terms; document i becomes row i.
 
-    `languages` are the languages in which the documents were analyzed. Takes about 20 bytes of memory for each
-    occurrence of a term.
+    `languages` are the languages in which the documents were analyzed. Takes about 20 bytes of memory for each posting.
+    Raises ValueError for more documents and terms than 56 bits can number together.
     """
     from array import array
 
     numbers: defaultdict[str, int] = defaultdict(count().__next__)
-    occurrences, lengths = array("I"), array("I")
-    for terms in documents:
-        occurrences.extend(map(numbers.__getitem__, terms))
-        lengths.append(len(terms))
+    terms, sizes, lengths, counts = array("I"), array("I"), array("I"), bytearray()
+    for document in documents:
+        terms.extend(map(numbers.__getitem__, document.split()))
+        sizes.append(len(document.counts))
+        lengths.append(document.length)
+        counts += document.counts
     words = sorted(numbers)  # code point order is the order of UTF-8 bytes
     rank = np.empty(len(words), np.uint64)
     rank[[numbers[word] for word in words]] = np.arange(len(words), dtype=np.uint64)
-    row_lengths = np.array(lengths, np.uint32)
-    keys = rank[np.array(occurrences, np.uint32)] << np.uint64(_ROW_BITS)
-    keys |= np.repeat(np.arange(len(row_lengths), dtype=np.uint64), row_lengths)
-    keys, counts = np.unique(keys, return_counts=True)
+    row_bits = len(sizes).bit_length()
+    if len(words).bit_length() + row_bits + _COUNT_BITS > 64:
+        raise ValueError(f"{len(words)} terms in {len(sizes)} rows")
+    # A key has the term's rank, the row and the count, so sorting keys sorts the postings.
+    keys = rank[np.frombuffer(terms, np.uint32)] << np.uint64(row_bits + _COUNT_BITS)
+    rows = np.repeat(np.arange(len(sizes), dtype=np.uint64), np.frombuffer(sizes, np.uint32))
+    keys |= rows << np.uint64(_COUNT_BITS)
+    keys |= np.frombuffer(counts, np.uint8)
+    keys.sort()
     return _assemble(
         [word.encode("utf-8", "surrogatepass") for word in words],
-        np.bincount((keys >> np.uint64(_ROW_BITS)).astype(np.int64), minlength=len(words)),
-        keys & np.uint64((1 << _ROW_BITS) - 1),
-        np.minimum(counts, _MAX_COUNT).astype(np.uint8),
-        row_lengths,
+        np.bincount((keys >> np.uint64(row_bits + _COUNT_BITS)).astype(np.int64), minlength=len(words)),
+        keys >> np.uint64(_COUNT_BITS) & np.uint64((1 << row_bits) - 1),
+        (keys & np.uint64(MAX_COUNT)).astype(np.uint8),
+        np.array(lengths, np.uint32),
         languages,
     )
 

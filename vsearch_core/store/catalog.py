@@ -7,13 +7,11 @@ a later commit moves its rows to a segment with vectors.
 """
 
 import json
-import math
 import sqlite3
 import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -30,10 +28,9 @@ from vsearch_core.store.files import sync_folder
 from vsearch_core.store.filters import FileConditions, matching_files, metadata_keys
 from vsearch_core.store.segment import Manifest, is_segment_name, manifest_from_json, manifest_to_json
 from vsearch_core.store.tables import CATALOG_FILE, COUNTERS, FORMAT, LINEAGE, CatalogFormat, is_counter, start_lineage
+from vsearch_core.store.texts import PackedChunk, TextUnpacker, equal_texts, pack_chunk, without_surrogates
 
 BLOCK_CHARS = 20_000_000  # of the texts that are embedded in one block: a forged index may have 5 MB in each chunk
-TEXT_LIMIT = 5_000_000  # bytes of a chunk's text: more than the longest that the chunker makes
-SECTIONS_LIMIT = 16_000  # bytes of a chunk's sections: longer ones are not stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +222,7 @@ class Catalog:
         self.index = index
         self.connection = connection
         self.label = label or index
+        self._conditions: dict[tuple[str, str | None], str] = {}
 
     @classmethod
     def create(cls, index: Path, settings: Mapping[str, str], *, label: Path | None = None) -> "Catalog":
@@ -373,18 +371,24 @@ class Catalog:
         query = "SELECT id, path, size, mtime_ns, ctime_ns, hash, chunks FROM files WHERE live = ?"
         return {row[1]: FileRecord(*row) for row in self.connection.execute(query, (int(live),))}
 
+    def live_files(self, paths: Iterable[str]) -> dict[str, FileRecord]:
+        """Return the live files with these paths, by path."""
+        query = "SELECT id, path, size, mtime_ns, ctime_ns, hash, chunks FROM files WHERE path = ? AND live"
+        rows = (self.connection.execute(query, (path,)).fetchone() for path in paths)
+        return {row[1]: FileRecord(*row) for row in rows if row is not None}
+
     def update_times(self, file_id: int, mtime_ns: int, ctime_ns: int) -> None:
         """Store new times of a file whose bytes are unchanged."""
         values = (mtime_ns, ctime_ns, file_id)
         self.connection.execute("UPDATE files SET mtime_ns = ?, ctime_ns = ? WHERE id = ?", values)
 
-    def stage_file(self, file: NewFile, chunks: Sequence[Chunk]) -> None:
-        """Add a staged file with its chunks, which are embedded later."""
+    def stage_file(self, file: NewFile, chunks: Sequence[Chunk | PackedChunk]) -> range:
+        """Add a staged file with its chunks, which are embedded later. Return the ids of the chunks."""
         path = PurePosixPath(file.path)
-        folder = "" if path.parent == PurePosixPath() else str(path.parent)
+        folder = "" if str(path.parent) == "." else str(path.parent)
         name = (file.path, path.name, path.suffix.lower().lstrip("."), folder)
         stamp = (file.size, file.mtime_ns, file.ctime_ns, file.hash)
-        facts = (_without_surrogates(file.title), _without_surrogates(file.language), json.dumps(file.meta))
+        facts = (without_surrogates(file.title), without_surrogates(file.language), json.dumps(file.meta))
         cursor = self.connection.execute(
             "INSERT INTO files (path, name, ext, dir, live, size, mtime_ns, ctime_ns, hash, title, language, meta,"
             " chunks) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -395,8 +399,13 @@ class Catalog:
             "INSERT INTO chunks"
             " (file_id, ordinal, start_char, end_char, start_line, end_line, page, heading, hash, text)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (_chunk_row(file_id, number, chunk) for number, chunk in enumerate(chunks)),
+            [
+                (file_id, number, *(chunk if isinstance(chunk, PackedChunk) else pack_chunk(chunk)))
+                for number, chunk in enumerate(chunks)
+            ],
         )
+        last = self.connection.execute("SELECT last_insert_rowid()").fetchone()[0] if chunks else 0
+        return range(last + 1 - len(chunks), last + 1)
 
     def delete_files(self, file_ids: Iterable[int]) -> None:
         """Delete files, staged or live, with their chunks and staged vectors."""
@@ -428,6 +437,10 @@ class Catalog:
         """Return the ids of the chunks, of staged and of live files, whose vectors are staged, in ascending order."""
         return [number for (number,) in self.connection.execute("SELECT chunk_id FROM staged ORDER BY chunk_id")]
 
+    def has_staged_vectors(self) -> bool:
+        """Return True if the vector of a chunk is staged."""
+        return self.connection.execute("SELECT 1 FROM staged").fetchone() is not None
+
     def unembedded(self, after: int, limit: int) -> list[tuple[int, str]]:
         """Return up to `limit` staged chunks without a vector as (id, text), in ascending order of ids.
 
@@ -456,7 +469,7 @@ class Catalog:
         The record (`store.records`) is None if it is in a segment and not in the catalog. `without_vectors` are the
         live chunks whose segments have no vectors.
         """
-        intact = checksum_ok(self.connection, "chunks", "other")
+        intact = self._ok("chunks", "other")
         rows = self.connection.execute(
             f"SELECT other.id, vector, {intact}, other.text, chunks.text FROM chunks JOIN chunks AS other"
             " ON other.hash = chunks.hash"
@@ -468,7 +481,7 @@ class Catalog:
             (
                 (other, vector)
                 for other, vector, is_intact, text, own in rows
-                if (vector is not None or other not in without_vectors) and is_intact and _equal_texts(text, own)
+                if (vector is not None or other not in without_vectors) and is_intact and equal_texts(text, own)
             ),
             None,
         )
@@ -680,8 +693,11 @@ class Catalog:
         if self.connection.execute(query).fetchone() != (chunks, 0):
             raise self.damaged("its list of files is damaged")
 
-    def _ok(self, table: str) -> str:
-        return checksum_ok(self.connection, table)
+    def _ok(self, table: str, alias: str | None = None) -> str:
+        """Return the condition `checksum_ok`. It is kept, because it takes longer to make than some queries."""
+        if (table, alias) not in self._conditions:
+            self._conditions[table, alias] = checksum_ok(self.connection, table, alias)
+        return self._conditions[table, alias]
 
     def _text(self, chunk_id: int, blob: bytes, intact: int, unpacker: "TextUnpacker | None" = None) -> str:
         """Unpack a chunk's text. Raises IndexCorruptError."""
@@ -710,93 +726,3 @@ class Catalog:
         """Give database pages that are no longer used back to the file system."""
         # As a script: `execute` steps a statement without columns once, which would give back a single page.
         self.connection.executescript("PRAGMA incremental_vacuum;")
-
-
-def pack_text(text: str, sections: Sequence[Section] = ()) -> bytes:
-    """Return a chunk's text, compressed for the catalog, and its sections after it. Lone surrogates are preserved.
-
-    Sections that take more than SECTIONS_LIMIT bytes are left out.
-    """
-    data = text.encode("utf-8", "surrogatepass")
-    packed = zlib.compress(data, 6)
-    listed = json.dumps([[each.start_char, *each.titles] for each in sections], ensure_ascii=False)
-    more = listed.encode("utf-8", "replace")
-    if not sections or len(more) > SECTIONS_LIMIT:
-        return packed
-    packer = zlib.compressobj(6, zdict=data)  # most titles stand in the text
-    return packed + packer.compress(more) + packer.flush()
-
-
-def unpack_text(blob: bytes | float | str | None) -> str:
-    """Return the text that `pack_text` compressed.
-
-    Raises zlib.error if the data is damaged or the text has more than TEXT_LIMIT bytes, and ValueError if the text or
-    the sections are not as `pack_text` writes them. From a damaged catalog, SQLite may read None or a number instead of
-    bytes; that raises zlib.error, too.
-    """
-    return TextUnpacker(None).unpack(blob)[0]
-
-
-class TextUnpacker:
-    """Unpacks chunks' texts that may have `most_bytes` together; None is no limit. Each may have TEXT_LIMIT bytes."""
-
-    def __init__(self, most_bytes: int | None) -> None:
-        """Start with none of the bytes used."""
-        self._left = math.inf if most_bytes is None else most_bytes
-
-    def unpack(self, blob: bytes | float | str | None) -> tuple[str, tuple[Section, ...]]:
-        """Return the text and the sections. Raises the errors of `unpack_text`."""
-        if not isinstance(blob, bytes):
-            raise zlib.error(f"it is read as {type(blob).__name__}, not as bytes")
-        data, more = self._decompress(blob, TEXT_LIMIT)
-        sections = self._decompress(more, SECTIONS_LIMIT, data)[0] if more else b"[]"
-        return data.decode("utf-8", "surrogatepass"), _sections(sections.decode())
-
-    def _decompress(self, blob: bytes, limit: int, dictionary: bytes = b"") -> tuple[bytes, bytes]:
-        """Return what was compressed, which may have `limit` bytes, and the bytes after it."""
-        most_bytes = int(min(limit, self._left))
-        unpacker = zlib.decompressobj(zdict=dictionary)
-        data = unpacker.decompress(blob, most_bytes + 1)  # 0 would mean no limit
-        if not unpacker.eof or len(data) > most_bytes:
-            raise zlib.error("it is cut short, or too long")
-        self._left -= len(data)
-        return data, unpacker.unused_data
-
-
-def _sections(listed: str) -> tuple[Section, ...]:
-    """Return the sections that `pack_text` listed as JSON. Raises ValueError for anything else."""
-    sections = []
-    values = parse_json(listed)
-    for value in values if isinstance(values, list) else [values]:
-        if not isinstance(value, list) or not value:
-            raise ValueError("its sections are not as they were written")
-        start, *titles = value
-        if type(start) is not int or not all(isinstance(title, str) for title in titles):
-            raise ValueError("its sections are not as they were written")
-        sections.append(Section(start, tuple(titles)))
-    return tuple(sections)
-
-
-def _equal_texts(one: bytes, other: bytes) -> bool:
-    """Return True if two packed texts are equal, whatever sections they have. A damaged text equals none."""
-    try:
-        return unpack_text(one) == unpack_text(other)
-    except (zlib.error, ValueError):
-        return False
-
-
-def hash_text(text: str) -> int:
-    """Return the blake2b-64 hash of a chunk's text as a signed integer, as SQLite stores it."""
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
-
-
-def _chunk_row(file_id: int | None, number: int, chunk: Chunk) -> tuple[int | str | bytes | None, ...]:
-    place = (chunk.start_char, chunk.end_char, chunk.start_line, chunk.end_line, chunk.page)
-    heading = _without_surrogates(chunk.heading)
-    return (file_id, number, *place, heading, hash_text(chunk.text), pack_text(chunk.text, chunk.sections))
-
-
-def _without_surrogates(text: str | None) -> str | None:
-    """Replace lone surrogates, which damaged documents have and SQLite's TEXT can't hold."""
-    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.own_files import list_folder
-from vsearch_core.store.catalog import Catalog, SegmentRecord, unpack_text
+from vsearch_core.store.catalog import Catalog, SegmentRecord
 from vsearch_core.store.checksums import rows_with_bad_checksums, seal_matches
 from vsearch_core.store.connections import connect
 from vsearch_core.store.files import checksum, read_blocks
 from vsearch_core.store.segment import SEGMENTS_DIR, damaged_blocks, open_array
 from vsearch_core.store.tables import MISCOUNTED_FILE, ORPHAN_CHUNK, ORPHAN_VECTOR, TABLES, has_our_tables
+from vsearch_core.store.texts import unpack_text
 
 # Exceptions that values from a damaged catalog cause, such as None, a number or bytes in place of a text.
 MISREAD = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)

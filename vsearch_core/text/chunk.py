@@ -34,6 +34,10 @@ _MARKS = (
     "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
 )
 _WORD = re.compile(rf"[{_UNSPACED}][{_MARKS}]{{0,8}}|[^\s{_UNSPACED}]{{1,{MAX_RUN}}}|\s{{{MAX_GAP}}}")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_SPACED_WORD = re.compile(
+    rf"\S{{1,{MAX_RUN}}}|\s{{{MAX_GAP}}}"
+)  # finds the same in text without such characters, faster
 _PARAGRAPH = re.compile(r"\n[^\S\n]*(?=\n)")
 _SENTENCE = re.compile(r"[.!?…]['\"’”»)\]]*(?=\s)|[。！？．｡][」』”’）】]*")
 _LINE = re.compile(r"\n")
@@ -128,7 +132,8 @@ class _Cutter:
         self.limit = options.limit
         self.overlap = options.overlap
         start, end = spans[0].start, spans[-1].end
-        self.words = array("q", (match.start() for match in _WORD.finditer(text, start, end)))
+        word = _SPACED_WORD if text.isascii() or not _IS_UNSPACED.search(text, start, end) else _WORD
+        self.words = array("q", map(re.Match.start, word.finditer(text, start, end)))
         self.end = end
         # A new page is treated like a heading: a chunk has one page number, which should be right for most of it.
         places = ((span.heading, span.page) for span in spans)
@@ -137,7 +142,7 @@ class _Cutter:
         self.paragraphs = self._cuts(_ends(text, spans, {"prose": _PARAGRAPH, "rows": _LINE}, with_starts=True))
         self.sentences = self._cuts(_ends(text, spans, {"prose": _SENTENCE}))
         self.blank_lines = self._cuts(_ends(text, spans, {"code": _PARAGRAPH}))
-        self.lines = self._cuts(match.end() for match in _LINE.finditer(text, start, end))
+        self.lines = self._cuts(map(re.Match.end, _LINE.finditer(text, start, end)))
 
     def _cuts(self, offsets: Iterator[int]) -> "array[int]":
         """Return the cuts at these character offsets, which must be ascending."""
@@ -267,7 +272,7 @@ def _ends(
         if with_starts:
             yield run[0].start
         if kind in patterns:
-            yield from (match.end() for match in patterns[kind].finditer(text, run[0].start, run[-1].end))
+            yield from map(re.Match.end, patterns[kind].finditer(text, run[0].start, run[-1].end))
 
 
 def _nearest(cuts: "array[int]", target: int, low: int, high: int) -> int | None:

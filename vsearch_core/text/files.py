@@ -20,6 +20,7 @@ class FileToRead:
         with_attachments: False to leave out attachments, or those files in an archive that are not plain text, because
             reading one of them has failed.
         data: Its content; None to read it from `path`.
+        stored: Its path as an index stores it; "" if no index does.
     """
 
     path: str
@@ -27,6 +28,7 @@ class FileToRead:
     known: tuple[bytes, ...] = ()
     with_attachments: bool = True
     data: bytes | None = None
+    stored: str = ""
 
     @property
     def name(self) -> str:
@@ -57,6 +59,11 @@ class FileRead:
     left_out: tuple[str, ...] = ()
     boxes: tuple[TextBox, ...] | None = None
     picture: PictureSummary | None = None
+
+    @property
+    def memory(self) -> int:
+        """Return the approximate number of bytes that the texts take."""
+        return sum(len(chunk.text) for chunk in self.chunks or ())
 
 
 @dataclass(frozen=True, slots=True)

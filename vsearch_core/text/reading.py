@@ -17,6 +17,7 @@ from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.registry import extract, is_archive, is_steady
 from vsearch_core.text.files import FileRead, FileToRead, Outcome, Reader
 from vsearch_core.text.limits import WorkerLimits
+from vsearch_core.text.worker import READ, Work
 
 FEW_FILES = 256  # this many plain-text files are read in the time that it takes to start a worker
 FEW_BYTES = 2_000_000
@@ -52,6 +53,9 @@ def open_reader(
     options: ExtractOptions,
     should_stop: Callable[[], bool],
     limits: WorkerLimits | None = None,
+    *,
+    function: str = READ,
+    more: tuple[object, ...] = (),
 ) -> Reader:
     """Return a reader for the files. The caller must close it.
 
@@ -62,19 +66,22 @@ def open_reader(
         should_stop: Called while waiting; returns True to stop reading.
         limits: The limits of worker processes, if any are needed. None means `WORKER_LIMITS`, with additional time if
             text recognition is on.
+        function: The function that reads a file, as "module:function". It is called with the file, `chunking`,
+            `options` and the arguments `more`.
+        more: See `function`.
 
     The reader's `take` raises StorageError if a worker process can't be started.
     """
-    steady = all(is_steady(file.name) for file in files)
-    if steady and len(files) <= FEW_FILES and sum(file.size for file in files) <= FEW_BYTES:
-        return InProcessReader(files, chunking, options, should_stop)
+    are_few = len(files) <= FEW_FILES and sum(file.size for file in files) <= FEW_BYTES
+    if are_few and all(is_steady(file.name) for file in files):
+        return InProcessReader(files, chunking, options, should_stop, Work(function, (chunking, options, *more)))
     from vsearch_core.text.workers import WorkerPool
 
     if limits is None:
         limits = WORKER_LIMITS
         if options.ocr:
             limits = ocr.limits(limits)
-    return WorkerPool(files, (chunking, options), should_stop, limits)
+    return WorkerPool(files, (chunking, options, *more), should_stop, limits, function=function)
 
 
 class InProcessReader:
@@ -86,11 +93,12 @@ class InProcessReader:
         chunking: ChunkOptions,
         options: ExtractOptions,
         should_stop: Callable[[], bool],
+        work: Work | None = None,
     ) -> None:
-        """Set the files and options. No file is opened yet."""
+        """Set the files and options. No file is opened yet. `work` reads a file, by default `read`."""
         self._files = iter(files)
-        self._chunking = chunking
-        self._options = options
+        self._work = work or Work(READ, (chunking, options))
+        self._function = self._work.imported()
         self._should_stop = should_stop
 
     def take(self, limit: int) -> list[Outcome]:
@@ -106,6 +114,6 @@ class InProcessReader:
     def _read(self, file: FileToRead) -> Outcome:
         begun_ns = time.time_ns()
         try:
-            return Outcome(begun_ns, read(file, self._chunking, self._options))
+            return Outcome(begun_ns, self._function(file, *self._work.settings))
         except (ExtractionError, OSError) as error:
             return Outcome(begun_ns, error)

@@ -22,6 +22,7 @@ from vsearch_core.text.files import FileRead, FileToRead
 from vsearch_core.text.limits import TaskLimits
 
 READY = "ready"
+READ = "vsearch_core.text.reading:read"  # the function of a `Work` that only reads
 
 Result = FileRead | ExtractionError | OSError | MemoryError
 
@@ -37,6 +38,12 @@ class Work:
 
     function: str
     settings: tuple[object, ...]
+
+    def imported(self) -> Callable[..., FileRead]:
+        """Import the function's module, and return the function."""
+        module, _, name = self.function.partition(":")
+        function: Callable[..., FileRead] = getattr(import_module(module), name)
+        return function
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +68,7 @@ def _work(folder: str, source: BinaryIO, target: BinaryIO) -> None:
     _refuse_core_dumps()
     _enable_alarms()
     work: Work = pickle.load(source)
-    module, _, name = work.function.partition(":")
-    function = getattr(import_module(module), name)
+    function = work.imported()
     tasks: SimpleQueue[Task] = SimpleQueue()
     threading.Thread(target=_receive, args=(source, tasks, folder), daemon=True).start()
     _send(target, pickle.dumps(READY))

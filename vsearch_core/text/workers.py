@@ -24,7 +24,7 @@ from vsearch_core.machine import usable_cores
 from vsearch_core.text.extract.registry import has_attachments, is_archive
 from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.limits import WorkerLimits
-from vsearch_core.text.worker import READY, Result, Task, Work
+from vsearch_core.text.worker import READ, READY, Result, Task, Work
 
 MAX_WORKERS = 8  # each takes 20 MB of memory before it has read anything
 AHEAD_FILES = 32  # the most files that a worker has been sent and hasn't read yet
@@ -35,7 +35,6 @@ _PIPE_BYTES = 1 << 20
 _POLL_SECONDS = 0.1  # between two calls of `should_stop`
 _GATHER_SECONDS = 0.2  # the time that `take` waits for more outcomes
 _START = "import sys; sys.path[:] = sys.argv[2:]; from vsearch_core.text.worker import main; main(sys.argv[1])"
-_READ = "vsearch_core.text.reading:read"
 
 
 class WorkerPool:
@@ -51,7 +50,7 @@ class WorkerPool:
         should_stop: Callable[[], bool],
         limits: WorkerLimits,
         *,
-        function: str = _READ,
+        function: str = READ,
         workers: int | None = None,
     ) -> None:
         """Start the threads and workers.
@@ -148,9 +147,7 @@ class WorkerPool:
     def keep(self, number: int, outcome: Outcome) -> None:
         """Store the outcome of file `number` until `take` returns it."""
         with self._changed:
-            chunks = outcome.result.chunks if isinstance(outcome.result, FileRead) else None
-            text = sum(len(chunk.text) for chunk in chunks or ())
-            self._set_weight(number, text)
+            self._set_weight(number, outcome.result.memory if isinstance(outcome.result, FileRead) else 0)
             self._outcomes[number] = outcome
             self._changed.notify_all()
 
