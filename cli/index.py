@@ -1,5 +1,6 @@
 """The command `vsearch index`."""
 
+import sys
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -9,16 +10,17 @@ import typer
 
 from vsearch_core.errors import InputError
 
-from . import consent, locate
+from . import background, consent, locate
 from .defaults import choose, parse_size, shown
+from .follow import joined
 from .opening import open_any_index, provider_of
 from .option_rules import refuse_idle_options
 from .output import complain, emit, one_line, plural, to_json
 from .plan import show
 from .progress import watched
-from .servers import refuse_server_with
+from .servers import address_of, refuse_server_with
 from .stdin_document import NAME_HELP, names_stdin, read_document
-from .watch import News, follow, refuse_watch_with
+from .watch import News, follow, refuse_together
 
 if TYPE_CHECKING:
     from vsearch_core import Observer, ReEmbedSummary, UpdateOptions, UpdateSummary
@@ -141,6 +143,21 @@ def index(
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep running, and update the index whenever files change.")
     ] = False,
+    in_background: Annotated[
+        bool,
+        typer.Option(
+            background.FLAG,
+            help="Return at once, and go on in a process of low priority, which pauses while the computer runs on its"
+            " battery. `vsearch status --follow` shows its progress.",
+        ),
+    ] = False,
+    pause_on_battery: Annotated[
+        bool,
+        typer.Option(background.BATTERY_FLAG, help="Wait while the computer runs on its battery (Linux)."),
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Use at most N processor cores.  [default: all]")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help=consent.YES_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no progress and no summary.")] = False,
@@ -152,20 +169,32 @@ def index(
 
     Unchanged files are not read again, and deleted files are removed from the index. A large update makes all files
     found by keywords first, and then embeds them, recent and short ones first. You can query meanwhile, and interrupt
-    the command and run it again: it continues where it stopped. Exit status: 0 done, 2 on an error or if a file could
+    the command and run it again: it continues where it stopped. If another process writes the index, the command shows
+    its progress, waits until it ends, and then does what is left. Exit status: 0 done, 2 on an error or if a file could
     not be read, 130 interrupted.
     """
     from vsearch_core import Forecast, Index, ReEmbedSummary, UpdateSummary
+    from vsearch_core.machine import is_on_battery, limit_cores
     from vsearch_core.store.states import NO_TEXT
 
     if re_embed and paths:
         raise InputError("--re-embed", "embeds the indexed chunks again and reads no files; leave the paths out")
     if watch:
-        refuse_watch_with({"--plan": plan, "--re-embed": re_embed})
+        refuse_together("--watch", {"--plan": plan, "--re-embed": re_embed})
     is_document = names_stdin(paths or ())
+    if in_background:
+        others = {"--plan": plan, "--re-embed": re_embed, "--watch": watch, "a document from stdin": is_document}
+        refuse_together(background.FLAG, others)
     folder = locate.index_to_write(index_dir, servers=True)
     refuse_server_with(
-        folder, {"--plan": plan, "--re-embed": re_embed, "--watch": watch, "a document from stdin": is_document}
+        folder,
+        {
+            "--plan": plan,
+            "--re-embed": re_embed,
+            "--watch": watch,
+            "a document from stdin": is_document,
+            background.FLAG: in_background,
+        },
     )
     refuse_idle_options("index", work="re-embed" if re_embed else "update", input="stdin" if is_document else "paths")
     if any(option is not None for option in (device, base_url, rpm, tpm)):
@@ -184,60 +213,78 @@ def index(
         "retry": retry,
         **reading,
     }
+    options.update(_given(include, exclude, max_file_size, no_ignore=no_ignore))  # type: ignore[typeddict-item]
+    limits = choose(folder, rpm=rpm, tpm=tpm)
+    sources = [] if is_document else [locate.named(path) for path in paths or ()]
+    options["documents"] = [read_document("index", name, folder, max_file_size)] if is_document else []
+    if in_background:
+        return background.start(folder, sys.argv[1:], as_json=as_json, quiet=quiet)
+    if jobs is not None:
+        limit_cores(jobs)
+
+    def run() -> int:
+        done: Forecast | ReEmbedSummary | UpdateSummary
+        with watched(quiet=quiet) as (bar, plain):
+            news = News(bar.write)
+            should_pause = background.BatteryPause(is_on_battery, bar.write) if pause_on_battery else plain.should_pause
+            opened = open_any_index(
+                folder,
+                create=True,
+                yes=yes,
+                report=(lambda _: None) if quiet else bar.write,
+                observer=replace(
+                    _with_news(plain, news, verbose=verbose, is_document=is_document), should_pause=should_pause
+                ),
+                share_vectors=choose(folder, share_vectors=share_vectors or None)["share_vectors"],
+                embedder=embedder,
+                model=model,
+                base_url=base_url,
+                dimensions=dimensions,
+                chunk_words=chunk_words,
+                overlap_words=overlap_words,
+                language=language,
+                ann=ann,
+                image_model=image_model,
+                device=device,
+                rpm=rpm,
+                tpm=tpm,
+            )
+            with opened as index:
+                events = index.watch(**reading) if watch and isinstance(index, Index) else None
+                if isinstance(index, Index) and re_embed:
+                    done = index.plan_re_embed(**limits) if plan else index.re_embed()
+                elif isinstance(index, Index) and plan:
+                    done = index.plan(sources, **limits, **options)
+                else:
+                    done = index.update(sources, **options)
+                    if verbose and isinstance(done, UpdateSummary) and done.textless:
+                        for file in index.files():
+                            if file.reason == NO_TEXT:
+                                news(f"without text: {file.path}")
+                if events is not None and isinstance(done, UpdateSummary) and not done.interrupted:
+                    report = partial(_report, as_json=as_json, quiet=quiet, verbose=verbose)
+                    return follow(done, events, report, bar, news, quiet=quiet)
+        if isinstance(done, Forecast):
+            return show(done, as_json=as_json)
+        if isinstance(done, ReEmbedSummary):
+            return _report_re_embed(done, as_json=as_json, quiet=quiet)
+        status = _report(done, as_json=as_json, quiet=quiet, verbose=verbose)
+        return 2 if is_document and done.skipped else status
+
+    return run() if address_of(folder) is not None else joined(run, folder, quiet=quiet)
+
+
+def _given(
+    include: list[str] | None, exclude: list[str] | None, max_file_size: str | None, *, no_ignore: bool
+) -> dict[str, object]:
+    """Return the given options for walking folders, by the names of the library."""
     given = {
         "include": include,
         "exclude": exclude,
         "use_ignore_files": False if no_ignore else None,
         "max_file_size": None if max_file_size is None else parse_size(max_file_size),
     }
-    options.update({key: value for key, value in given.items() if value is not None})  # type: ignore[typeddict-item]
-    limits = choose(folder, rpm=rpm, tpm=tpm)
-    sources = [] if is_document else [locate.named(path) for path in paths or ()]
-    options["documents"] = [read_document("index", name, folder, max_file_size)] if is_document else []
-    done: Forecast | ReEmbedSummary | UpdateSummary
-    with watched(quiet=quiet) as (bar, plain):
-        news = News(bar.write)
-        opened = open_any_index(
-            folder,
-            create=True,
-            yes=yes,
-            report=(lambda _: None) if quiet else bar.write,
-            observer=_with_news(plain, news, verbose=verbose, is_document=is_document),
-            share_vectors=choose(folder, share_vectors=share_vectors or None)["share_vectors"],
-            embedder=embedder,
-            model=model,
-            base_url=base_url,
-            dimensions=dimensions,
-            chunk_words=chunk_words,
-            overlap_words=overlap_words,
-            language=language,
-            ann=ann,
-            image_model=image_model,
-            device=device,
-            rpm=rpm,
-            tpm=tpm,
-        )
-        with opened as index:
-            events = index.watch(**reading) if watch and isinstance(index, Index) else None
-            if isinstance(index, Index) and re_embed:
-                done = index.plan_re_embed(**limits) if plan else index.re_embed()
-            elif isinstance(index, Index) and plan:
-                done = index.plan(sources, **limits, **options)
-            else:
-                done = index.update(sources, **options)
-                if verbose and isinstance(done, UpdateSummary) and done.textless:
-                    for file in index.files():
-                        if file.reason == NO_TEXT:
-                            news(f"without text: {file.path}")
-            if events is not None and isinstance(done, UpdateSummary) and not done.interrupted:
-                report = partial(_report, as_json=as_json, quiet=quiet, verbose=verbose)
-                return follow(done, events, report, bar, news, quiet=quiet)
-    if isinstance(done, Forecast):
-        return show(done, as_json=as_json)
-    if isinstance(done, ReEmbedSummary):
-        return _report_re_embed(done, as_json=as_json, quiet=quiet)
-    status = _report(done, as_json=as_json, quiet=quiet, verbose=verbose)
-    return 2 if is_document and done.skipped else status
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def _with_news(plain: "Observer", news: News, *, verbose: bool, is_document: bool) -> "Observer":

@@ -103,6 +103,8 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         **dict.fromkeys(("password", "ocr", "secrets", "source_archives", "positions", "retry", "verbose"), _FILES),
         "image_model": _FILES,
         **dict.fromkeys(("share_vectors", "re_embed", "plan", "watch", "yes", "as_json", "quiet"), ALWAYS),
+        **dict.fromkeys(("in_background", "jobs"), ALWAYS),
+        "pause_on_battery": when("work", "update"),
     },
     "query": {
         "mode": ALWAYS,
@@ -131,7 +133,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
     "skill": {},
     "warm": dict.fromkeys(("idle", "stop", "index_dir"), ALWAYS),
     "duplicates": {**_FILTERS, **dict.fromkeys(("threshold", "as_json", "index_dir", "everywhere"), ALWAYS)},
-    "status": dict.fromkeys(("by_file", "as_json", "index_dir"), ALWAYS),
+    "status": dict.fromkeys(("by_file", "following", "as_json", "index_dir"), ALWAYS),
     "remove": dict.fromkeys(("index_dir", "as_json", "quiet"), ALWAYS),
     "compact": dict.fromkeys(("index_dir", "as_json", "quiet"), ALWAYS),
     "check": dict.fromkeys(("full", "as_json", "index_dir"), ALWAYS),

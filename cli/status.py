@@ -10,10 +10,12 @@ import typer
 from vsearch_core.config import MAX_FILE_SIZE
 
 from . import locate
+from .follow import follow, progress_text
 from .opening import open_any_index
 from .output import emit, one_line, plural, shown_path, size_text, to_json
 from .pager import paged
 from .warm import running_helper
+from .watch import refuse_together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +30,14 @@ def status(
     by_file: Annotated[
         bool, typer.Option("--files", help="Print each file with its state, and the reason for it.")
     ] = False,
+    following: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Show the progress of the update that runs, until it ends. The exit status says how it ended: 0 done,"
+            " 2 failed or killed, or a file could not be read, 130 interrupted.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
     index_dir: Annotated[Path | None, locate.INDEX_OR_SERVER] = None,
 ) -> int:
@@ -38,9 +48,13 @@ def status(
     out on purpose) or failed (could not be read).
     """
     from vsearch_core import Index
+    from vsearch_core.index.runs import read_run
 
+    if following:
+        refuse_together("--follow", {"--files": by_file})
+        return follow(locate.index_to_read(index_dir), as_json=as_json)
     folder = locate.index_to_read(index_dir, servers=True)
-    pid = running_helper(folder)
+    pid, run = running_helper(folder), read_run(folder)
     with open_any_index(folder) as index:
         if by_file and not as_json:
             return _print_files(index)
@@ -50,6 +64,7 @@ def status(
     if as_json:
         tuned_values = None if tuned is None else asdict(tuned)
         more = {"index": str(found.index), "tuned": tuned_values, "feedback": verdicts, "by_file": states}
+        more["run"] = None if run is None else asdict(run)
         more["warm_helper"] = None if pid is None else {"pid": pid}
         emit(to_json({"schema": "vsearch.status/1", **asdict(found), **more}))
     else:
@@ -59,6 +74,8 @@ def status(
             if pid is None
             else [("warm", f"a helper answers queries (process {pid}); end it with `vsearch warm --stop`")]
         )
+        if run is not None and run.outcome == "running":
+            lines.append(("run", f"{progress_text(run)} (process {run.pid}); `vsearch status --follow` shows more"))
         emit("\n".join(f"{name:<9} {one_line(value)}" for name, value in lines))
     return 0
 

@@ -31,13 +31,13 @@ class News:
         self._before, self._now = self._now, set()
 
 
-def refuse_watch_with(options: dict[str, bool]) -> None:
-    """Raise InputError if one of the options is given (True): none can be combined with --watch."""
+def refuse_together(option: str, others: dict[str, bool]) -> None:
+    """Raise InputError if one of the others is given (True): none can be combined with the option."""
     from vsearch_core.errors import InputError
 
-    for option, given in options.items():
+    for other, given in others.items():
         if given:
-            raise InputError("--watch", f"can't be combined with {option}; leave one of them out")
+            raise InputError(option, f"can't be combined with {other}; leave one of them out")
 
 
 def follow(

@@ -30,7 +30,16 @@ RULES = ("*a" * 24 + "b", "*a*" * 40 + "b", "a/**/" * 30 + "b", "!" * 1000, "[" 
 PLACES = ("a.md", "docs", ".gitignore", ".ignore", ".vsearchignore", ".git", INDEX_DIR, f"{INDEX_DIR}/config.toml")
 INNER = (
     *("catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite-journal", "catalog.sqlite.new"),
-    *("catalog.sqlite.salvage", "writer.lock", "writer.json", "writer.json.new", "segments", "damaged", "config.toml"),
+    *(
+        "catalog.sqlite.salvage",
+        "writer.lock",
+        "writer.json",
+        "writer.json.new",
+        "run.json",
+        "segments",
+        "damaged",
+        "config.toml",
+    ),
     *("feedback.jsonl", "re-embed-0123456789abcdef.sqlite", "config.toml.new", "feedback.jsonl.new"),
 )
 

@@ -20,6 +20,7 @@ from process import write_files
 from support import hide_vectors
 
 from vsearch_core.index.commit import advance_generation
+from vsearch_core.index.runs import RUN_FILE
 from vsearch_core.store.catalog import Catalog
 from vsearch_core.store.lock import HOLDER_FILE
 from vsearch_core.text.chunk import ChunkOptions, split
@@ -100,7 +101,7 @@ class Project:
         """Return a hash of all files in the folder."""
         found = hashlib.blake2b()
         for path in sorted(self.folder.rglob("*")):
-            is_signed = path.name.startswith(HOLDER_FILE)  # its content has the process's number
+            is_signed = path.name.startswith((HOLDER_FILE, RUN_FILE))  # their contents have the process's number
             content = b"" if is_signed or path.is_dir() else path.read_bytes()
             found.update(repr((str(path), len(content))).encode() + content)
         return found.digest()

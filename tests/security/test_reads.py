@@ -20,7 +20,15 @@ COMMANDS = [
 ]
 FILES = [
     *("catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite-journal", "catalog.sqlite.new"),
-    *("catalog.sqlite.salvage", "writer.json", "writer.lock", "feedback.jsonl", "feedback.size", "config.toml"),
+    *(
+        "catalog.sqlite.salvage",
+        "writer.json",
+        "run.json",
+        "writer.lock",
+        "feedback.jsonl",
+        "feedback.size",
+        "config.toml",
+    ),
     *(".gitignore", "re-embed-0123456789abcdef.sqlite", "SEGMENT/vectors.npy", "SEGMENT/about.npy", "SEGMENT/more.npy"),
     f"segments/{'0' * 32}",
 ]

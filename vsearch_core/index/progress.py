@@ -45,8 +45,9 @@ class Observer:
     nothing to index. `source_missing(path)`: a source doesn't exist, and its files stay in the index.
 
     `compiling()` is called, from another thread, if compiling the vector kernels takes a while. `should_stop()` is
-    called between small steps; when it returns True, the run keeps its results and ends. `advice(error)` returns a hint
-    for the user about a file that another option would make readable, or ""; the hint is stored with the reason.
+    called between small steps; when it returns True, the run keeps its results and ends. `should_pause()` is called
+    there, too: while it returns True, an update waits. `advice(error)` returns a hint for the user about a file that
+    another option would make readable, or ""; the hint is stored with the reason.
     """
 
     progress: Callable[[Progress], None] = _ignore
@@ -57,4 +58,5 @@ class Observer:
     source_missing: Callable[[str], None] = _ignore
     compiling: Callable[[], None] = _ignore
     should_stop: Callable[[], bool] = _never
+    should_pause: Callable[[], bool] = _never
     advice: Callable[[VsearchError], str] = _no_advice

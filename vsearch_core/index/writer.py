@@ -32,6 +32,7 @@ from vsearch_core.index.pictures import (
 )
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.renewal import renew_keywords
+from vsearch_core.index.runs import recorded_run
 from vsearch_core.index.settings import (
     IndexOptions,
     IndexSettings,
@@ -170,12 +171,18 @@ def update_index(
         run.open_first_embedder()
     with storage_errors(index):
         make_folder(index)
-        with writer_lock(index), closing(run.open_catalog()) as catalog:
+        with (
+            writer_lock(index),
+            closing(run.open_catalog()) as catalog,
+            recorded_run(index, observer) as record,
+        ):
+            run.observer = record.observer
             if documents:
                 keep_documents(index, documents)
                 sources = (kept_source(index, walk),)
             summary = run.update(catalog, sources, started, walk=walk, retry=retry)
             drop_unreadable(catalog, documents)
+            record.end("interrupted" if summary.interrupted else "incomplete" if summary.failed else "done")
             return summary
 
 

@@ -221,12 +221,13 @@ def index_folder(path: str | Path) -> Path:
 
 def _has_documents(folder: Path) -> bool:
     """Return True if the folder contains anything that is not a file of an index."""
+    from vsearch_core.index.runs import LOG_FILE, RUN_FILE
     from vsearch_core.store.connections import has_lost_catalog
     from vsearch_core.store.lock import GIT_IGNORE, HOLDER_FILE, LOCK_FILE
     from vsearch_core.store.segment import SEGMENTS_DIR
     from vsearch_core.store.tables import CATALOG_FILE
 
-    ours = (CATALOG_FILE, HOLDER_FILE, CONFIG_FILE, GIT_IGNORE)
+    ours = (CATALOG_FILE, HOLDER_FILE, CONFIG_FILE, GIT_IGNORE, RUN_FILE, LOG_FILE)
     names = {path.name for path in folder.iterdir() if not path.name.startswith(ours)}
     begun = {LOCK_FILE, SEGMENTS_DIR} if LOCK_FILE in names else set()  # left by an interrupted import
     return not (folder / CATALOG_FILE).exists() and not has_lost_catalog(folder) and not names <= begun

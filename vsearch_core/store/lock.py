@@ -48,6 +48,26 @@ def writer_lock(index: Path, wait: float = WAIT) -> Iterator[None]:
         lock.release()
 
 
+def is_locked(index: Path) -> bool:
+    """Return True if a process has the writer lock of the index.
+
+    This tries to acquire the lock for a moment. Where the lock file can't be opened, the lock's holder decides.
+    """
+    from filelock import Timeout
+
+    if not (index / LOCK_FILE).exists():
+        return False
+    try:
+        lock = file_lock(index / LOCK_FILE)
+        lock.acquire(timeout=0)
+        lock.release()
+    except Timeout:
+        return True
+    except OSError:
+        return bool(_holder(index))
+    return False
+
+
 def _write_holder(index: Path) -> None:
     """Write this process's id, host and time to the holder file. Ignore errors: only the lock itself matters."""
     since = datetime.now().astimezone().isoformat(timespec="seconds")
