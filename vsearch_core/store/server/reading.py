@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.json_text import parse_json
 from vsearch_core.model import Chunk, JsonValue, KeywordFields
-from vsearch_core.store.catalog import Catalog, ChunkPlace, FileFacts, StoredChunk, TextUnpacker
+from vsearch_core.store.catalog import Catalog, ChunkPlace, FileFacts, StoredChunk
 from vsearch_core.store.checksums import add_row_crc, recompute_checksums, row_crc
 from vsearch_core.store.filters import FileConditions, matching_files
 from vsearch_core.store.raw_rows import Row, mirror_rows
 from vsearch_core.store.server.postings import TermPostings
 from vsearch_core.store.server.tables import FIRST_SEGMENT, NEXT_SEGMENT
 from vsearch_core.store.tables import LINEAGE, create_tables
+from vsearch_core.store.texts import TextUnpacker
 
 _CHUNKS_AT_ONCE = 2048  # that are read whole, with text and vector: 8 MB
 
