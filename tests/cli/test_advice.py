@@ -20,7 +20,7 @@ ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) 
 # Codes without advice: nothing general can be done about these errors.
 WITHOUT_ADVICE = {
     *("error", "index-closed", "index-mismatch", "index-unusable", "invalid-argument", "invalid-filter"),
-    *("invalid-input", "provider-failed", "unreadable-file", "unsupported"),
+    *("invalid-input", "provider-failed", "unreadable-file"),
     *("invalid-body", "no-such-method", "no-such-route"),  # of HTTP requests
     "not-allowed",  # to agents, which can't change what the user has allowed
 }
