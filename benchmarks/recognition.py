@@ -1,15 +1,19 @@
 """Measure the character error rate of text recognition on whole pages, in five languages.
 
-    python -m benchmarks.recognition [--font DejaVuSerif.ttf] [--dots 150]
+    python -m benchmarks.recognition [--font DejaVuSerif.ttf] [--dots 150] [--tesseract]
 
 An A4 page of sentences is drawn in 11 points for each language: once clean, and once as a scan (turned by half a
 degree, blurred, with noise, saved as a JPEG of quality 60). The error rate is the Levenshtein distance of the
 recognised text and the drawn one, over the drawn one's length; white space of any kind counts as one space.
+
+With --tesseract, the program of that name reads the same pages, with its data of the language, which on Debian are the
+packages tesseract-ocr, tesseract-ocr-deu, -fra, -spa and -pol.
 """
 
 import argparse
 import io
-import time
+import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,6 +73,9 @@ _SIZE = (8.27, 11.69)  # inches of A4
 _MARGIN, _POINTS, _SPACING = 0.8, 11, 1.35  # inches; points of the letters; heights of a line
 
 
+_DATA = {"English": "eng", "German": "deu", "French": "fra", "Spanish": "spa", "Polish": "pol"}  # of Tesseract
+
+
 def page_of(sentences: Sequence[str], font: Any, dots: int, chance: np.random.Generator) -> tuple[Any, str]:
     """Return an image of a page that is filled with the sentences in changing order, and its text."""
     from PIL import Image, ImageDraw
@@ -114,6 +121,27 @@ def distance(one: str, other: str) -> int:
     return int(row[-1])
 
 
+def by_tesseract(image: Any, language: str, dots: int) -> str:
+    """Return the text that Tesseract reads in a picture, in one thread."""
+    page = io.BytesIO()
+    image.save(page, "PNG", dpi=(dots, dots))
+    command = ("tesseract", "-", "-", "-l", _DATA[language], "--dpi", str(dots))
+    done = subprocess.run(
+        command, input=page.getvalue(), capture_output=True, check=True, env={**os.environ, "OMP_THREAD_LIMIT": "1"}
+    )
+    return " ".join(done.stdout.decode().split())
+
+
+def by_rapidocr(image: Any, language: str, dots: int) -> str:
+    """Return the text that is recognised with --ocr."""
+    return " ".join(as_text(recognise(image.convert("RGB"))).split())
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of the programs that it ran."""
+    return sum(os.times()[:4])
+
+
 def main() -> None:
     """Draw the pages, and print the error rates."""
     from PIL import ImageFont
@@ -121,21 +149,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--font", default="DejaVuSerif.ttf")
     parser.add_argument("--dots", type=int, default=150)
+    parser.add_argument("--tesseract", action="store_true")
     arguments = parser.parse_args()
+    readers = {"rapidocr": by_rapidocr, **({"tesseract": by_tesseract} if arguments.tesseract else {})}
     font = ImageFont.truetype(arguments.font, round(arguments.dots / 72 * _POINTS))
     chance = np.random.default_rng(7)
     print(describe())
     for language, sentences in SENTENCES.items():
         image, text = page_of(sentences, font, arguments.dots, chance)
         for kind, shown in (("clean", image), ("scan", scanned(image, chance))):
-            start = time.process_time()
-            found = " ".join(as_text(recognise(shown.convert("RGB"))).split())
-            took = time.process_time() - start
-            rate = distance(text, found) / len(text)
-            print(
-                f"{language:8} {kind:5} {len(text):5} characters  error rate {rate:.4f}  {took:.1f} s of CPU",
-                flush=True,
-            )
+            for name, read in readers.items():
+                start = cpu_seconds()
+                found = read(shown, language, arguments.dots)
+                took = cpu_seconds() - start
+                rate = distance(text, found) / len(text)
+                print(
+                    f"{language:8} {kind:5} {len(text):5} letters  {name:9} error rate {rate:.4f}  {took:.1f} s of CPU",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
