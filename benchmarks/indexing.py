@@ -9,7 +9,11 @@ The peer reads the first 256 tokens of a chunk and drops the rest. The fair comp
 chunks of the default size, of which it reads less than half.
 
 `--engines` instead compares the two ways to run the local model, by CPU time: kernels and ONNX Runtime. It also prints
-which share of the CPU's 8-bit products each uses. `--beir DIR` also compares the vectors' nDCG@10 on a collection.
+which share of the CPU's 8-bit products each uses.
+
+`--beir DIR` also compares the vectors' nDCG@10 on a collection.
+
+`--files N` only measures how soon some of N files of 1 to 20 kB are found by keywords, and how many a second are.
 """
 
 import argparse
@@ -17,7 +21,9 @@ import json
 import os
 import shutil
 import statistics
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,9 +32,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import vsearch_core
 from benchmarks.machine import cpu_seconds, describe, seconds, spread
 from benchmarks.plot import bars
-from vsearch_core import config
+from vsearch_core import Observer, Progress, config
 from vsearch_core.embed.base import Embedder, embed_all
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.model_files import package_folder
@@ -40,6 +47,8 @@ from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import UpdateSummary, update_index
 from vsearch_core.model import Document, EmbedderSpec, Span
+from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.text.chunk import ChunkOptions, count_words, split
 from vsearch_core.text.discover import DiscoverOptions, SourceFile, discover
 from vsearch_core.text.extract.registry import extract
@@ -194,6 +203,47 @@ def compare_quality(folder: Path, embedder: Embedder, peer: Any) -> None:
     print(f"{folder.name}: nDCG@10 by vectors alone: vsearch {ours:.4f}, sentence-transformers {theirs:.4f}")
 
 
+def write_files(folder: Path, count: int) -> None:
+    """Write texts of 1 to 20 kB, made of sentences of the sample corpus; the logarithms of sizes are spread evenly."""
+    random = np.random.default_rng(0)
+    sentences = [part for text in chunk_texts(SAMPLE, config.CHUNK_WORDS) for part in text.split(". ") if part]
+    for number, size in enumerate(np.exp(random.uniform(np.log(1000), np.log(20_000), count))):
+        text = f"Note {number}.\n\n"
+        while len(text) < size:
+            text += sentences[random.integers(len(sentences))] + ". "
+        place = folder / f"{number // 1000:03d}"
+        place.mkdir(exist_ok=True)
+        (place / f"{number:06d}.txt").write_text(text, encoding="utf-8")
+
+
+def measure_keywords(count: int) -> None:
+    """Print how long it takes until some and until all of `count` files are found by keywords.
+
+    Times are those of the library in this process. They include opening the embedder.
+    """
+    with TemporaryDirectory() as work:
+        folder = Path(work, "docs")
+        folder.mkdir()
+        write_files(folder, count)
+        seen: list[float] = []
+        stages: list[str] = []
+        index, started = Path(work, ".vsearch"), time.perf_counter()
+
+        def progress(now: Progress) -> None:
+            if not seen and (index / CATALOG_FILE).exists():
+                with closing(Catalog.open_to_read(index)) as catalog:
+                    seen.extend([time.perf_counter() - started] if catalog.generation else [])
+            if now.stage == "embedding":
+                stages.append(now.stage)
+
+        observer = Observer(progress=progress, should_stop=lambda: bool(stages))
+        with vsearch_core.open_index(work, create=True, observer=observer) as opened:
+            opened.update([folder])
+            took = time.perf_counter() - started
+        first = seen[0] if seen else took
+        print(f"{count} files of 1-20 kB: first answers {first:.1f} s, {count / took:.0f} files a second by keywords")
+
+
 def main() -> None:
     """Print the comparisons."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -202,8 +252,13 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="write an SVG there")
     parser.add_argument("--beir", type=Path, help="a collection in BEIR's layout")
     parser.add_argument("--engines", action="store_true", help="compare kernels and ONNX Runtime only")
+    parser.add_argument("--files", type=int, help="only measure how fast that many files are found by keywords")
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
+    if options.files:
+        print(describe())
+        measure_keywords(options.files)
+        return
     if options.engines:
         print(describe())
         for words in (50, PIECE_WORDS, config.CHUNK_WORDS):
