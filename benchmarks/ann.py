@@ -10,8 +10,10 @@ against 15, 17, 19; cosine with the 1st, 10th and 100th neighbour 0.69, 0.60, 0.
 the first 64 directions 0.61 against 0.60.
 
 Engines are built with all threads, in turn if more than once. Then each round runs the queries on every engine at every
-setting. The median of the rounds counts, so a noisy machine disturbs all engines alike. Engines that are not installed,
-or that fail on the first 2,000 vectors, are left out, with the reason.
+setting: all in one call, with one thread and with all, and one query a call. The median of the rounds counts, so a
+noisy machine disturbs all engines alike. On a machine that other processes use, `--cpu-time` counts the processor time
+of one thread instead of the time that passes. Engines that are not installed, or that fail on the first 2,000 vectors,
+are left out, with the reason.
 """
 
 import argparse
@@ -35,24 +37,36 @@ DIMENSION = 384
 LOCAL_DIMENSION = 14  # of the generated vectors
 
 
+@dataclass(frozen=True)
+class CallMode:
+    """A way to pass queries to an engine: all in one call, or one a call (`single`), with a number of threads."""
+
+    threads: int
+    single: bool
+
+    def __str__(self) -> str:
+        """Return a title for tables and plots."""
+        return "one query a call" if self.single else f"{self.threads} thread{'s' * (self.threads > 1)}"
+
+
 @dataclass
 class EngineRun:
-    """The measurements of one engine; `seconds[threads][setting]` has one value a round."""
+    """The measurements of one engine; `seconds[mode][setting]` has one value a round."""
 
     engine: Engine
     search: Search
     builds: list[float]
     recall: dict[float, float] = field(default_factory=dict)
-    seconds: dict[int, dict[float, list[float]]] = field(default_factory=dict)
+    seconds: dict[CallMode, dict[float, list[float]]] = field(default_factory=dict)
 
     @property
     def build(self) -> float:
         """Return the median seconds of a build."""
         return statistics.median(self.builds)
 
-    def curve(self, threads: int, queries: int) -> list[Point]:
+    def curve(self, mode: CallMode, queries: int) -> list[Point]:
         """Return (recall, queries a second) of each setting that no other setting beats in both."""
-        times = self.seconds[threads]
+        times = self.seconds[mode]
         points = sorted((self.recall[setting], queries / statistics.median(times[setting])) for setting in times)
         return [point for i, point in enumerate(points) if all(point[1] > later[1] for later in points[i + 1 :])]
 
@@ -108,22 +122,32 @@ def build_engine(engine: Engine, vectors: Floats, threads: int) -> EngineRun | N
     return EngineRun(engine, search, [time.perf_counter() - started])
 
 
+def search_all(run: EngineRun, queries: Floats, k: int, setting: float, mode: CallMode) -> NDArray[np.int64]:
+    """Return the rows (q, k) that the engine finds for the queries."""
+    if not mode.single:
+        return np.asarray(run.search(queries, k, setting, mode.threads)).astype(np.int64)
+    found = [run.search(queries[i : i + 1], k, setting, mode.threads) for i in range(len(queries))]
+    return np.concatenate([np.asarray(rows).reshape(1, -1) for rows in found]).astype(np.int64)
+
+
 def measure(
-    runs: Sequence[EngineRun], queries: Floats, best: NDArray[np.int64], threads: Sequence[int], rounds: int
-) -> None:
+    runs: Sequence[EngineRun], queries: Floats, best: NDArray[np.int64], modes: Sequence[CallMode], rounds: int,
+    cpu_time: bool,
+) -> None:  # fmt: skip
     """Run the queries on all engines at all settings, in turn, and record recall and seconds."""
     k = best.shape[1]
     for number in range(rounds + 1):  # the first is not counted
         for run in runs:
             for setting in run.engine.settings:
-                for count in threads:
-                    started = time.perf_counter()
-                    found = run.search(queries, k, setting, count)
-                    elapsed = time.perf_counter() - started
+                for mode in modes:
+                    clock = time.process_time if cpu_time and mode.threads == 1 else time.perf_counter
+                    started = clock()
+                    found = search_all(run, queries, k, setting, mode)
+                    elapsed = clock() - started
                     if number:
-                        run.seconds.setdefault(count, {}).setdefault(setting, []).append(elapsed)
+                        run.seconds.setdefault(mode, {}).setdefault(setting, []).append(elapsed)
                     else:
-                        run.recall[setting] = recall(np.asarray(found).astype(np.int64), best)
+                        run.recall[setting] = recall(found, best)
 
 
 def at_recall(curve: Sequence[Point], wanted: float) -> float | None:
@@ -144,13 +168,13 @@ def cell(curve: Sequence[Point], wanted: float) -> str:
     return "—" if rate is None else f"{'≥ ' * (curve[0][0] > wanted)}{rate:,.0f}"
 
 
-def table(runs: Sequence[EngineRun], queries: int, threads: int, targets: Sequence[float]) -> str:
+def table(runs: Sequence[EngineRun], queries: int, mode: CallMode, targets: Sequence[float]) -> str:
     """Format a Markdown table: one engine a line, queries a second at each recall."""
-    head = f"| {threads} thread{'s' * (threads > 1)} | build s | " + " | ".join(f"{x:g}" for x in targets) + " |"
+    head = f"| {mode} | build s | " + " | ".join(f"{x:g}" for x in targets) + " |"
     lines = [head, "|---" * (len(targets) + 2) + "|"]
-    rates = {run.engine.name: [at_recall(run.curve(threads, queries), x) for x in targets] for run in runs}
+    rates = {run.engine.name: [at_recall(run.curve(mode, queries), x) for x in targets] for run in runs}
     for run in runs:
-        cells = [cell(run.curve(threads, queries), wanted) for wanted in targets]
+        cells = [cell(run.curve(mode, queries), wanted) for wanted in targets]
         lines.append(f"| {run.engine.name} | {run.build:.1f} | " + " | ".join(cells) + " |")
     ratios = []
     for i in range(len(targets)):
@@ -160,7 +184,7 @@ def table(runs: Sequence[EngineRun], queries: int, threads: int, targets: Sequen
     return "\n".join([*lines, "| best of ours / best peer | | " + " | ".join(ratios) + " |"])
 
 
-def plot(runs: Sequence[EngineRun], queries: int, threads: int, title: str, path: Path) -> None:
+def plot(runs: Sequence[EngineRun], queries: int, mode: CallMode, title: str, path: Path) -> None:
     """Write an SVG of recall against queries a second."""
     import matplotlib as mpl
 
@@ -169,7 +193,7 @@ def plot(runs: Sequence[EngineRun], queries: int, threads: int, title: str, path
 
     figure, axes = pyplot.subplots(figsize=(8, 5))
     for run in runs:
-        points = [point for point in run.curve(threads, queries) if point[0] >= 0.85]
+        points = [point for point in run.curve(mode, queries) if point[0] >= 0.85]
         wide = 2.5 if run.engine.name.startswith("vsearch") else 1.2
         axes.plot([1 - x for x, _ in points], [y for _, y in points], "o-", label=run.engine.name, lw=wide, ms=3)
     axes.set(xscale="log", yscale="log", xlabel="recall@10", ylabel="queries a second", title=title)
@@ -193,6 +217,7 @@ def main() -> None:
     parser.add_argument("--builds", type=int, default=1, help="how often each engine is built, in turn")
     parser.add_argument("--engines", nargs="+", help="only engines whose names begin with one of these")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--cpu-time", action="store_true", help="with one thread, count its processor time")
     parser.add_argument("--plots", type=Path, default=Path("docs"), help="the folder for the plots")
     options = parser.parse_args()
     if options.vectors:
@@ -211,14 +236,15 @@ def main() -> None:
     for _ in range(options.builds - 1):
         for run in runs:
             run.builds.append(seconds(partial(run.engine.build, base, options.threads)))
-    threads = sorted({1, options.threads})
-    measure(runs, queries, nearest(base, queries, options.k), threads, options.rounds)
-    for count in threads:
-        print("\n" + table(runs, len(queries), count, (0.9, 0.95, 0.98, 0.99, 0.995)))
-        kind = "given" if options.vectors else "generated"
-        path = options.plots / f"ann-{kind}-{len(base) // 1000}k-{count}-threads.svg"
+    modes = [CallMode(count, False) for count in sorted({1, options.threads})] + [CallMode(1, True)]
+    best = nearest(base, queries, options.k)
+    measure(runs, queries, best, modes, options.rounds, options.cpu_time)
+    for mode in modes:
+        print("\n" + table(runs, len(queries), mode, (0.9, 0.95, 0.98, 0.99, 0.995)))
+        kind, how = "given" if options.vectors else "generated", "single" if mode.single else f"{mode.threads}-threads"
+        path = options.plots / f"ann-{kind}-{len(base) // 1000}k-{how}.svg"
         try:
-            plot(runs, len(queries), count, f"{name}, {count} thread{'s' * (count > 1)}", path)
+            plot(runs, len(queries), mode, f"{name}, {mode}", path)
         except ImportError:
             print("no plot: matplotlib is not installed")
 

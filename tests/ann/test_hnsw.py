@@ -19,6 +19,7 @@ from vsearch_core.ann import flat, hnsw
 from vsearch_core.ann.build import GraphSettings, build, find_unreachable
 from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.errors import InputError
+from vsearch_core.kernels.arrays import read_only
 
 search = searching(hnsw.GraphSearcher)
 
@@ -214,6 +215,17 @@ def test_many_rows() -> None:
     live = np.random.default_rng(0).random(len(vectors)) < 0.7
     found = search(graph, vectors, queries, allowed=live)
     assert recall(found, oracle(vectors, queries, 10, live)) >= 0.99
+
+
+def test_queries_are_rounded_as_stored_vectors_are() -> None:
+    from vsearch_core.kernels.graph import round_to_fixed
+
+    halves = (np.arange(-40, 40) + 0.5) / 32_767
+    some = np.concatenate([halves, [1, -1, 1.5, -1.5, 0], np.linspace(-1.1, 1.1, 999)]).astype(np.float32)
+    queries = read_only(np.stack([some[::-1], some]))
+    out = np.empty(len(some), np.int16)
+    round_to_fixed(queries, 1, out)
+    assert (out == flat.to_fixed(queries)[1]).all()
 
 
 def test_invalid_vectors_and_settings_are_refused(data: Data) -> None:

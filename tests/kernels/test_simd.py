@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from vsearch_core.kernels import reference, simd
-from vsearch_core.kernels.constants import LAST_KEY
+from vsearch_core.kernels.constants import LAST_KEY, NO_NODE
 
 MAKERS = {"dot_u8i8": simd.make_dot_u8i8, "dot_i16": simd.make_dot_i16, "dot_sketch": simd.make_dot_sketch}
 CASES = [(name, variant) for name in MAKERS for variant in simd.VARIANTS]
@@ -110,6 +110,55 @@ def test_inserting_into_and_searching_pools(blocks: int, seed: int, filled: floa
         assert pool[8:].tolist() == expected.tolist()
         assert min(find_even(pool), 8 * blocks) == reference.first_even(pool[8:])
     assert (pool[:8] == -LAST_KEY).all()
+
+
+def scorer(variant: str) -> Function:
+    intrinsic = simd.make_score_nodes(variant)
+
+    @compiled
+    def call(
+        sketches: Any, weights: Any, excess: int, scale: int, nodes: Any, at: int, count: int, worst: int, keys: Any
+    ) -> Any:
+        return intrinsic(sketches, sketches.shape[1], weights, excess, scale, nodes, at, count, worst, keys)
+
+    return call
+
+
+SCORERS = {variant: scorer(variant) for variant in simd.VARIANTS}
+
+
+@pytest.mark.parametrize("variant", simd.VARIANTS)
+@settings(deadline=None, max_examples=40)
+@given(lines=st.integers(1, 3), count=st.integers(0, 60), at=st.integers(0, 9), seed=st.integers(0, 2**32))
+def test_scoring_nodes(variant: str, lines: int, count: int, at: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    sketches = random.integers(0, 256, (70, 64 * lines)).astype(np.uint8)
+    weights = random.integers(-127, 128, 256 * lines).astype(np.int8)
+    nodes = random.integers(0, len(sketches), at + count).astype(np.uint32)
+    excess, keys = int(random.integers(-5000, 5000)), np.empty(count + 1, np.int64)
+    worst = int(random.choice([LAST_KEY, 0, -(500 << 40)]))
+    kept = SCORERS[variant](sketches, weights, excess, 255, nodes, at, count, worst, keys)
+    assert keys[:kept].tolist() == reference.score_nodes(sketches, weights, excess, 255, nodes[at:], worst)
+
+
+@compiled
+def gather(neighbors: Any, node: int, sketches: Any, visited: Any, unseen: Any, at: int) -> Any:
+    degree, width = neighbors.shape[1], sketches.shape[1]
+    return simd.gather_unvisited(neighbors, node * degree, degree, sketches, width, visited, unseen, at)
+
+
+@settings(deadline=None, max_examples=60)
+@given(degree=st.integers(1, 20), at=st.integers(0, 5), seed=st.integers(0, 2**32))
+def test_gathering_unvisited_neighbors(degree: int, at: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    neighbors = random.integers(0, 80, (80, degree)).astype(np.uint32)
+    for node in range(40):  # lists that are not full
+        neighbors[node, random.integers(0, degree + 1) :] = NO_NODE
+    visited, marks, unseen = np.zeros(3, np.uint32), set[int](), np.empty(at + degree + 1, np.uint32)
+    for node in random.integers(0, 80, 12):
+        count = gather(neighbors, node, np.zeros((80, 64), np.uint8), visited, unseen, at)
+        assert unseen[at : at + count].tolist() == reference.gather_unvisited(neighbors[node], marks)
+    assert {node for node in range(80) if visited[node >> 5] >> (node & 31) & 1} == marks
 
 
 @compiled

@@ -51,6 +51,8 @@ def run_in_chunks(action: Callable[[int, int], object], start: int, stop: int, c
 
 def check_finite(name: str, vectors: NDArray[np.float32]) -> None:
     """Raise InputError if any of the vectors (n, d) has a value that is not finite. The error names the first."""
+    if np.isfinite(np.vdot(vectors, vectors)):  # one fast operation; it may overflow, but not the other way round
+        return
     if not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         raise InputError(f"{name} {bad[0]}", "the vector has a value that is not finite")

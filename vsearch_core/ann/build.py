@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vsearch_core.ann import sketch, sq8
 from vsearch_core.ann.base import aligned, aligned_copy, check_finite, run_in_chunks
 from vsearch_core.ann.flat import to_fixed
-from vsearch_core.ann.hnsw import LANES, Graph
+from vsearch_core.ann.hnsw import Graph
 from vsearch_core.errors import ArgumentError
 from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.constants import NO_NODE, POOL_BLOCK
@@ -148,8 +148,8 @@ class _Builder:
 
         def link(start: int, stop: int) -> None:
             find_neighbors(
-                self.vectors, self.rows, self.graph, self.codec_arrays, self.coded, LANES, ef, alpha, first,
-                start, stop, forward,
+                self.vectors, self.rows, self.graph, self.codec_arrays, self.coded, ef, alpha, first, start, stop,
+                forward,
             )  # fmt: skip
 
         self.run(link, first, last, _SEARCH_CHUNK)

@@ -22,9 +22,10 @@ def to_fixed(vectors: NDArray[np.float32]) -> NDArray[np.int16]:
     fixed = np.empty(vectors.shape, np.int16)
     step = max(1, BLOCK_BYTES // (4 * max(1, vectors.shape[-1])))
     for start in range(0, len(vectors), step):
-        block = np.clip(vectors[start : start + step], -1, 1)
+        block = np.maximum(vectors[start : start + step], np.float32(-1))  # `np.clip` takes a microsecond more
+        np.minimum(block, np.float32(1), out=block)
         block *= np.float32(FIXED_ONE)
-        fixed[start : start + step] = np.rint(block, out=block)
+        np.rint(block, out=fixed[start : start + step], casting="unsafe")
     return fixed
 
 

@@ -34,7 +34,6 @@ from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.tuples import GraphArrays
 
 DEFAULT_EF_SEARCH = 96  # recall@10 of 0.99 on 120,000 MiniLM vectors
-LANES = 4  # queries that a thread searches at once
 # Nanoseconds, at 384 dimensions and 120,000 rows; only their ratio matters
 _NODE_COST = 3.0  # of a sketch in a scan
 _CANDIDATE_COST = 280.0  # of a candidate of a graph search
@@ -115,8 +114,8 @@ class GraphSearcher(SketchSearcher):
 
         def search(part: QueryPart) -> None:
             search_graph(
-                part.queries, part.fixed, stored, self._graph, self._codec, LANES, ef,
-                part.scores, part.rows, part.counts, part.allowed_counts,
+                part.queries, stored, self._graph, self._codec, ef, part.scores, part.rows, part.counts,
+                part.allowed_counts,
             )  # fmt: skip
 
         found, allowed_counts = batch.run(search)

@@ -81,7 +81,7 @@ class VectorSearcher:
         _check_arguments(vectors, queries, k, allowed)
         count = len(vectors) if allowed is None else int(np.count_nonzero(allowed))
         mask: NDArray[np.bool_] = self._all if allowed is None else read_only(allowed.astype(np.bool_, copy=False))
-        return QueryBatch(queries, read_only(to_fixed(queries)), k, pool_size(max(pool, k)), threads), mask, count
+        return QueryBatch(queries, k, pool_size(max(pool, k)), threads), mask, count
 
     def _is_small(self, count: int, mask: NDArray[np.bool_]) -> bool:
         """Return True if `count` allowed rows are so few that comparing their vectors is fast."""
@@ -104,7 +104,7 @@ class VectorSearcher:
         return batch.run(scan, exact=True)[0]
 
     def _filtered(self, allowed: NDArray[np.bool_]) -> StoredRows:
-        return self._stored._replace(allowed=allowed)
+        return self._stored if allowed is self._all else self._stored._replace(allowed=allowed)
 
 
 class SketchSearcher(VectorSearcher):
@@ -124,7 +124,7 @@ class SketchSearcher(VectorSearcher):
         """
         query = read_only(from_fixed(self._stored.vectors[:1]))
         rows = len(self._stored.vectors)
-        batch = QueryBatch(query, read_only(to_fixed(query)), k=1, pool=POOL_BLOCK, threads=1)
+        batch = QueryBatch(query, k=1, pool=POOL_BLOCK, threads=1)
         self._load(batch)
         self._scan_sketches(batch, read_only(np.arange(rows) < self._limits.exact_rows))
         self._sketches_discriminate(batch, read_only(np.ones(rows, np.bool_)), rows)
@@ -143,7 +143,9 @@ class SketchSearcher(VectorSearcher):
 
         result = np.ones(len(batch.queries), np.bool_)
         step = max(1, count // _SAMPLE)
-        sketches_discriminate(batch.fixed, self._filtered(allowed), self._graph, self._codec, step, result)
+        sketches_discriminate(
+            read_only(to_fixed(batch.queries)), self._filtered(allowed), self._graph, self._codec, step, result
+        )
         return result
 
     def _scan_sketches(self, batch: "QueryBatch", allowed: NDArray[np.bool_]) -> NearestRows:
@@ -211,19 +213,22 @@ class QueryPart(NamedTuple):
     """Some of a batch's queries and the arrays for their results: views of those of `QueryBatch` and `NearestRows`."""
 
     queries: NDArray[np.float32]
-    fixed: NDArray[np.int16]
     scores: NDArray[np.float32]
     rows: NDArray[np.int64]
     counts: NDArray[np.int64]
     allowed_counts: NDArray[np.int64]
 
+    @property
+    def fixed(self) -> NDArray[np.int16]:
+        """Return the queries in fixed point."""
+        return read_only(to_fixed(self.queries))
+
 
 @dataclass(frozen=True, slots=True)
 class QueryBatch:
-    """Queries (q, d), as float32 and in fixed point, with their options; `pool` is a multiple of POOL_BLOCK."""
+    """Queries (q, d) float32 with their options; `pool` is a multiple of POOL_BLOCK."""
 
     queries: NDArray[np.float32]
-    fixed: NDArray[np.int16]
     k: int
     pool: int
     threads: int
@@ -235,7 +240,7 @@ class QueryBatch:
 
     def only(self, chosen: NDArray[np.bool_]) -> "QueryBatch":
         """Return a batch of the chosen queries, (q,) bool."""
-        return replace(self, queries=read_only(self.queries[chosen]), fixed=read_only(self.fixed[chosen]))
+        return replace(self, queries=read_only(self.queries[chosen]))
 
     def split(
         self,
@@ -254,7 +259,9 @@ class QueryBatch:
     def empty_result(self, exact: bool) -> NearestRows:
         """Return a result with no rows, to be filled."""
         count = len(self.queries)
-        rows, scores = np.full((count, self.k), -1), np.full((count, self.k), -np.inf, np.float32)
+        rows, scores = np.empty((count, self.k), np.int64), np.empty((count, self.k), np.float32)
+        rows.fill(-1)  # `np.full` takes a microsecond more
+        scores.fill(-np.inf)
         return NearestRows(rows, scores, np.zeros(count, np.int64), exact)
 
     def run(self, search: Callable[[QueryPart], None], exact: bool = False) -> tuple[NearestRows, NDArray[np.int64]]:
@@ -264,12 +271,14 @@ class QueryBatch:
         """
         count, found = len(self.queries), self.empty_result(exact)
         allowed_counts = np.zeros(count, np.int64)
+        if self.threads == 1:  # views of the arrays would take some microseconds
+            search(QueryPart(self.queries, found.scores, found.rows, found.counts, allowed_counts))
+            return found, allowed_counts
 
         def search_part(start: int, stop: int) -> None:
             some = slice(start, stop)
             results = (found.scores[some], found.rows[some], found.counts[some], allowed_counts[some])
-            search(QueryPart(self.queries[some], self.fixed[some], *results))
+            search(QueryPart(self.queries[some], *results))
 
-        chunk = count if self.threads == 1 else -(-count // (4 * self.threads))
-        run_in_chunks(search_part, 0, count, chunk, self.threads)
+        run_in_chunks(search_part, 0, count, -(-count // (4 * self.threads)), self.threads)
         return found, allowed_counts

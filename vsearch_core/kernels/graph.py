@@ -1,12 +1,13 @@
 """Search a graph of nodes by their sketches (compressed vectors), and rescore the nodes found with exact vectors.
 
 The search is best-first (Fu et al., NSG, VLDB 2019). Candidates are kept in a pool, a sorted array of keys (see
-`keys`). Each iteration expands the best candidate that is not expanded yet: its unvisited neighbours are scored, and
-the best are inserted into the pool. A neighbour's sketch takes one cache line.
+`keys`). Each step expands the best candidate that is not expanded yet: its unvisited neighbours are scored, and the
+best are inserted into the pool. A neighbour's sketch takes one cache line.
 
-A search mostly waits for memory. So each thread runs several searches at once, in lanes, one step of each in turn:
-memory that one lane has prefetched arrives while the others compute. A step either gathers a node's unvisited
-neighbours or scores them.
+A search mostly waits for memory. So it works on three candidates at once, like an assembly line: in each step the list
+of neighbours of one candidate is prefetched, the sketches of the neighbours of the one chosen before, and those of the
+one before that are scored, since their sketches have arrived meanwhile. A candidate is thus chosen before the last two
+are scored, and about four more are expanded in a search than necessary.
 
 These functions check no bounds; `ann.check` does so before a graph is first searched. The functions for one step take
 their arrays as separate arguments: reading them from a named tuple counts references, which costs a third of the speed.
@@ -16,34 +17,31 @@ from typing import Any
 
 import numpy as np
 
-from vsearch_core.kernels.constants import FIXED_ONE, LAST_KEY, NO_NODE, POOL_BLOCK
+from vsearch_core.kernels.constants import CACHE_LINE, FIXED_ONE, LAST_KEY, POOL_BLOCK
 from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.keys import EXPANDED, key_row, make_key
-from vsearch_core.kernels.simd import dot_f32, first_even, insert_sorted, prefetch
-from vsearch_core.kernels.sketch import query_weights, sketch_score
-from vsearch_core.kernels.tuples import CodecArrays, GraphArrays, Lanes, StoredRows
+from vsearch_core.kernels.simd import dot_f32, first_even, gather_unvisited, insert_sorted, prefetch, score_nodes
+from vsearch_core.kernels.sketch import SCALE_ONE, query_weights, sketch_score
+from vsearch_core.kernels.tuples import CodecArrays, GraphArrays, Scratch, StoredRows
 
 STARTS = 3  # the best entry nodes with which a search starts
 MARGIN = 3.0  # standard errors by which an estimate is assumed to be off at most
+LINE_NODES = CACHE_LINE // 4  # node numbers in a cache line
 CANDIDATES_PER_SIGMA = 512  # the margin grows by one standard error per 512 candidates in the pool
-IDLE, GATHER, SCORE, FINISH = 0, 1, 2, 3  # the phases of a lane: what it does in its next step
-PHASE, QUERY, EXCESS, NODE, COUNT = 0, 1, 2, 3, 4  # the columns of `Lanes.state`
 
 
 @kernel
-def make_lanes(count: int, nodes: int, degree: int, width: int, ef: int, basis: Any) -> Any:
-    """Allocate scratch memory for `count` searches at once. Each pool has `ef` keys, a multiple of POOL_BLOCK.
+def make_scratch(nodes: int, degree: int, width: int, ef: int, basis: Any) -> Any:
+    """Allocate scratch memory for searches with a pool of `ef` keys, a multiple of POOL_BLOCK.
 
     `nodes` is the number of nodes of the graph, `degree` the number of neighbours of each, `width` the size of a sketch
     in bytes, and `basis` (m, d padded) that of the sketches' codec.
     """
-    return Lanes(
-        np.full(count * (ef + POOL_BLOCK), -LAST_KEY, np.int64),
-        np.zeros((count, (nodes + 31) // 32), np.uint32),
-        np.empty((count, degree + 1), np.uint32),
-        np.zeros(count * 4 * width, np.int8),
-        np.zeros(count, np.float32),
-        np.zeros((count, 5), np.int64),
+    return Scratch(
+        np.full(ef + POOL_BLOCK, -LAST_KEY, np.int64),
+        np.empty((nodes + 31) // 32, np.uint32),  # cleared by `start_search`
+        np.empty(2 * (degree + 1), np.uint32),
+        np.zeros(4 * width, np.int8),
         np.zeros(basis.shape[1], np.int8),
         np.empty(len(basis), np.float32),
         np.empty(degree + 1, np.int64),
@@ -51,96 +49,76 @@ def make_lanes(count: int, nodes: int, degree: int, width: int, ef: int, basis: 
 
 
 @kernel(inline="always")
-def visit(visited: Any, lane: int, node: int) -> Any:
-    """Mark a node as visited by the lane, in `Lanes.visited`. Return 1 if it was not visited before, else 0."""
+def visit(visited: Any, node: int) -> Any:
+    """Mark a node as visited, in `Scratch.visited`. Return 1 if it was not visited before, else 0."""
     word = np.uint32(node) >> np.uint32(5)
     bit = np.uint32(1) << (np.uint32(node) & np.uint32(31))
-    before = visited[lane, word]
-    visited[lane, word] = before | bit
+    before = visited[word]
+    visited[word] = before | bit
     return np.int64((before & bit) == 0)
 
 
-@kernel(inline="always")
-def pool_start(lane: int, ef: int) -> Any:
-    """Return the index in `Lanes.pools` at which the pool of a lane starts."""
-    return lane * (ef + POOL_BLOCK) + POOL_BLOCK
+@kernel
+def round_to_fixed(queries: Any, query: int, out: Any) -> None:
+    """Write queries[query], (q, d) float32, in fixed point to `out` (d,) int16, as `ann.flat.to_fixed` does."""
+    for i in range(len(out)):
+        value = min(max(queries[query, i], np.float32(-1.0)), np.float32(1.0))
+        out[i] = np.int16(np.rint(value * np.float32(FIXED_ONE)))
 
 
 @kernel
-def start_search(
-    query: Any, graph: GraphArrays, entries: int, codec: CodecArrays, lanes: Lanes, lane: int, ef: int
-) -> None:
-    """Start the search for a query (d,) int16 in a lane: compute its weights, and put the best entry nodes in the pool.
+def start_search(query: Any, graph: GraphArrays, entries: int, codec: CodecArrays, scratch: Scratch, ef: int) -> Any:
+    """Start the search for a query (d,) int16: compute its weights, and put the best entry nodes in the pool.
 
-    Only the first `entries` of the graph's entry nodes are compared.
+    Only the first `entries` of the graph's entry nodes are compared. Returns (excess, unit) as `query_weights` does.
     """
-    sketches, weights, pools = graph.sketches, lanes.weights, lanes.pools
+    sketches, weights, pool = graph.sketches, scratch.weights, scratch.pool
     width = sketches.shape[1]
-    lanes.visited[lane, :] = 0
-    offset = lane * 4 * width
-    excess, lanes.units[lane] = query_weights(query, codec, width, weights, offset, lanes.query_codes, lanes.components)
-    at = pool_start(lane, ef)
-    pools[at : at + ef] = LAST_KEY
+    scratch.visited[:] = 0
+    excess, unit = query_weights(query, codec, width, weights, 0, scratch.query_codes, scratch.components)
+    pool[POOL_BLOCK : POOL_BLOCK + ef] = LAST_KEY
     for i in range(entries):
         node = np.int64(graph.entries[i])
-        key = make_key(sketch_score(sketches, node, width, weights, offset, excess), node)
-        if key < pools[at + STARTS - 1]:
-            insert_sorted(pools, at, POOL_BLOCK, key)
+        key = make_key(sketch_score(sketches, node, width, weights, 0, excess), node)
+        if key < pool[POOL_BLOCK + STARTS - 1]:
+            insert_sorted(pool, POOL_BLOCK, POOL_BLOCK, key)
     for i in range(POOL_BLOCK):
         if i >= STARTS:
-            pools[at + i] = LAST_KEY
-        elif pools[at + i] != LAST_KEY:
-            visit(lanes.visited, lane, key_row(pools[at + i]))
-    lanes.state[lane, EXCESS] = excess
+            pool[POOL_BLOCK + i] = LAST_KEY
+        elif pool[POOL_BLOCK + i] != LAST_KEY:
+            visit(scratch.visited, key_row(pool[POOL_BLOCK + i]))
+    return excess, unit
 
 
 @kernel
-def expand_next(neighbors: Any, pools: Any, state: Any, lane: int, ef: int) -> Any:
-    """Choose the best candidate that is not expanded yet; prefetch its neighbours. Return False if there is none."""
-    at = pool_start(lane, ef)
-    place = first_even(pools, at, ef)
-    if place >= ef:
-        return False
-    node = key_row(pools[at + place])
-    pools[at + place] |= EXPANDED
-    state[lane, NODE] = node
-    degree = neighbors.shape[1]
-    for j in range(0, degree, 16):
-        prefetch(neighbors, node * degree + j)
-    return True
-
-
-@kernel
-def gather_neighbors(neighbors: Any, sketches: Any, visited: Any, unseen: Any, state: Any, lane: int) -> None:
-    """Write the chosen node's unvisited neighbours to `unseen`, mark them as visited, and prefetch their sketches."""
-    node, width = state[lane, NODE], sketches.shape[1]
-    count = 0
-    for j in range(neighbors.shape[1]):
-        neighbor = neighbors[node, j]
-        if neighbor == NO_NODE:
-            break
-        prefetch(sketches, np.int64(neighbor) * width)  # visited or not: a branch would cost more
-        unseen[lane, count] = neighbor
-        count += visit(visited, lane, neighbor)
-    state[lane, COUNT] = count
-
-
-@kernel
-def score_neighbors(
-    sketches: Any, pools: Any, unseen: Any, weights: Any, good: Any, state: Any, lane: int, ef: int
+def expand_all(
+    neighbors: Any, sketches: Any, pool: Any, visited: Any, unseen: Any, weights: Any, good: Any, excess: int, ef: int
 ) -> None:
-    """Score the neighbours in `unseen`, and insert those that are better than the worst candidate into the pool."""
-    width = sketches.shape[1]
-    offset, excess = lane * 4 * width, state[lane, EXCESS]
-    at = pool_start(lane, ef)
-    worst, count = pools[at + ef - 1], 0
-    for j in range(state[lane, COUNT]):
-        node = np.int64(unseen[lane, j])
-        key = make_key(sketch_score(sketches, node, width, weights, offset, excess), node)
-        good[count] = key
-        count += key < worst
-    for j in range(count):
-        insert_sorted(pools, at, ef, good[j])
+    """Expand the best candidate of the pool again and again, until all in the pool are expanded.
+
+    `excess` is the result of `start_search`; the arrays are those of `GraphArrays` and `Scratch`. This is one function,
+    because calls within the loop would count references to arrays.
+    """
+    degree, width = neighbors.shape[1], sketches.shape[1]
+    at, waiting, start = 0, np.int64(0), np.int64(-1)
+    while True:
+        count = np.int64(0)
+        if start >= 0:
+            count = gather_unvisited(neighbors, start, degree, sketches, width, visited, unseen, at)
+        at = degree + 1 - at
+        place, start = POOL_BLOCK + first_even(pool, POOL_BLOCK, ef), np.int64(-1)
+        if place < POOL_BLOCK + ef:
+            start = key_row(pool[place]) * degree
+            pool[place] |= EXPANDED
+            for j in range(0, degree, LINE_NODES):
+                prefetch(neighbors, start + j)
+        elif waiting == 0 and count == 0:
+            return
+        worst = pool[POOL_BLOCK + ef - 1]
+        kept = score_nodes(sketches, width, weights, excess, SCALE_ONE, unseen, at, waiting, worst, good)
+        for j in range(kept):
+            insert_sorted(pool, POOL_BLOCK, ef, good[j])
+        waiting = count
 
 
 @kernel(inline="always")
@@ -195,14 +173,14 @@ def count_to_rescore(stored: StoredRows, pools: Any, at: int, ef: int, k: int, s
     if their scores are wrong by up to `slack`. If the pool has more candidates than these, it can't have missed any
     such node, and `allowed` is `ef` instead.
     """
-    found, limit = 0, LAST_KEY >> 32
+    found, limit, everything = 0, LAST_KEY >> 32, len(stored.allowed) == 0
     for i in range(ef):
         key = pools[at + i]
         if key == LAST_KEY:
             return i, found
         if key >> 32 > limit:
             return i, ef
-        if is_allowed(stored, key_row(key)):
+        if everything or is_allowed(stored, key_row(key)):
             found += 1
             if found == k:
                 limit = (key >> 32) + slack
@@ -229,15 +207,17 @@ def rescore(
     Writes the best allowed rows to `scores` and `rows` (k,), best first, and returns their number.
     """
     vectors, order, starts, allowed = stored.vectors, stored.order, stored.starts, stored.allowed
-    found = 0
+    dimension, everything, found = vectors.shape[1], len(allowed) == 0, 0
     for i in range(count):
         node = key_row(pools[at + i])
-        if not is_allowed(stored, node):
+        if not everything and not is_allowed(stored, node):
             continue
-        score = dot_fixed(queries, query, vectors, np.int64(order[starts[node]]))
+        row = np.int64(order[starts[node]])  # not `dot_fixed`, which would count references to arrays
+        dot = dot_f32(queries, query * dimension, vectors, row * dimension, dimension)
+        score = dot * np.float32(1.0 / FIXED_ONE)
         for j in range(starts[node], starts[node + 1]):
             row = np.int64(order[j])
-            if len(allowed) == 0 or allowed[row]:
+            if everything or allowed[row]:
                 if found == len(scores) and score < scores[found - 1]:
                     break
                 found = insert_hit(scores, rows, found, score, row)
@@ -245,57 +225,35 @@ def rescore(
 
 
 @kernel
-def finish_search(stored: StoredRows, codec: CodecArrays, lanes: Lanes, lane: int, ef: int, k: int) -> Any:
-    """Prepare a lane for rescoring: set its COUNT to the number of candidates to rescore, and prefetch their vectors.
+def finish_search(stored: StoredRows, codec: CodecArrays, pool: Any, unit: float, ef: int, k: int) -> Any:
+    """Prefetch the vectors of the candidates to rescore. Return (count, allowed) as `count_to_rescore` does.
 
-    Returns the number of allowed candidates, as `count_to_rescore`.
+    `unit` is the result of `start_search`.
     """
-    unit = lanes.units[lane]
-    at = pool_start(lane, ef)
     slack = np.int64((MARGIN + ef / CANDIDATES_PER_SIGMA) * codec.error / unit) if unit > 0.0 else LAST_KEY >> 33
-    lanes.state[lane, COUNT], allowed = count_to_rescore(stored, lanes.pools, at, ef, k, slack)
-    prefetch_vectors(stored, lanes.pools, at, lanes.state[lane, COUNT])
-    return allowed
+    count, allowed = count_to_rescore(stored, pool, POOL_BLOCK, ef, k, slack)
+    prefetch_vectors(stored, pool, POOL_BLOCK, count)
+    return count, allowed
 
 
 @kernel
 def search_graph(
-    queries: Any, fixed: Any, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, lane_count: int, ef: int,
-    scores: Any, rows: Any, counts: Any, allowed_counts: Any,
+    queries: Any, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, ef: int, scores: Any, rows: Any,
+    counts: Any, allowed_counts: Any,
 ) -> None:  # fmt: skip
     """Search the graph for the k rows nearest to each query.
 
-    `queries` (q, d) float32 and `fixed` (q, d) int16 are the same queries, as floats and in fixed point. `lane_count`
-    searches run at once, with pools of `ef` keys, a multiple of POOL_BLOCK. Writes the hits to `scores` (q, k) float32
-    and `rows` (q, k) int64, best first, and their number to `counts` (q,). Writes to `allowed_counts` (q,) the number
-    of allowed candidates (see `count_to_rescore`): if it is small, the search may have missed better rows.
+    `queries` are (q, d) float32. Pools have `ef` keys, a multiple of POOL_BLOCK. Writes the hits to `scores` (q, k)
+    float32 and `rows` (q, k) int64, best first, and their number to `counts` (q,). Writes to `allowed_counts` (q,) the
+    number of allowed candidates (see `count_to_rescore`): if it is small, the search may have missed better rows.
     """
-    lane_count = min(lane_count, len(queries))
     neighbors, sketches, entries = graph
-    lanes = make_lanes(lane_count, len(sketches), neighbors.shape[1], sketches.shape[1], ef, codec.basis)
-    pools, visited, unseen, weights, _, state, _, _, good = lanes
-    waiting, busy = 0, lane_count
-    while busy:
-        busy = 0
-        for lane in range(lane_count):
-            phase, query = state[lane, PHASE], state[lane, QUERY]
-            if phase == GATHER:
-                gather_neighbors(neighbors, sketches, visited, unseen, state, lane)
-                state[lane, PHASE] = SCORE
-            elif phase == SCORE:
-                score_neighbors(sketches, pools, unseen, weights, good, state, lane, ef)
-                state[lane, PHASE] = GATHER
-                if not expand_next(neighbors, pools, state, lane, ef):
-                    allowed_counts[query] = finish_search(stored, codec, lanes, lane, ef, scores.shape[1])
-                    state[lane, PHASE] = FINISH
-            else:
-                if phase == FINISH:
-                    at, count = pool_start(lane, ef), state[lane, COUNT]
-                    counts[query] = rescore(queries, query, stored, pools, at, count, scores[query], rows[query])
-                    state[lane, PHASE] = IDLE
-                if waiting < len(queries):
-                    start_search(fixed[waiting], graph, len(entries), codec, lanes, lane, ef)
-                    expand_next(neighbors, pools, state, lane, ef)
-                    state[lane, PHASE], state[lane, QUERY] = GATHER, waiting
-                    waiting += 1
-            busy += state[lane, PHASE] != IDLE
+    scratch = make_scratch(len(sketches), neighbors.shape[1], sketches.shape[1], ef, codec.basis)
+    pool, visited, unseen, weights, _, _, good = scratch
+    fixed = np.empty(queries.shape[1], np.int16)
+    for query in range(len(queries)):
+        round_to_fixed(queries, query, fixed)
+        excess, unit = start_search(fixed, graph, len(entries), codec, scratch, ef)
+        expand_all(neighbors, sketches, pool, visited, unseen, weights, good, excess, ef)
+        count, allowed_counts[query] = finish_search(stored, codec, pool, unit, ef, scores.shape[1])
+        counts[query] = rescore(queries, query, stored, pool, POOL_BLOCK, count, scores[query], rows[query])

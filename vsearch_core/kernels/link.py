@@ -13,21 +13,7 @@ from typing import Any
 import numpy as np
 
 from vsearch_core.kernels.constants import CACHE_LINE, LAST_KEY, NO_NODE, POOL_BLOCK, SQ8_ZERO
-from vsearch_core.kernels.graph import (
-    FINISH,
-    GATHER,
-    IDLE,
-    PHASE,
-    QUERY,
-    SCORE,
-    expand_next,
-    gather_neighbors,
-    make_lanes,
-    pool_start,
-    score_neighbors,
-    start_search,
-    visit,
-)
+from vsearch_core.kernels.graph import expand_all, make_scratch, start_search, visit
 from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.keys import key_row
 from vsearch_core.kernels.simd import dot_u8i8, prefetch
@@ -108,8 +94,8 @@ def select_neighbors(
 
 @kernel
 def find_neighbors(
-    vectors: Any, order: Any, graph: GraphArrays, codec: CodecArrays, coded: Sq8Rows, lane_count: int, ef: int,
-    alpha: float, first: int, start: int, stop: int, forward: Any,
+    vectors: Any, order: Any, graph: GraphArrays, codec: CodecArrays, coded: Sq8Rows, ef: int, alpha: float,
+    first: int, start: int, stop: int, forward: Any,
 ) -> None:  # fmt: skip
     """Find the neighbours of the nodes start … stop - 1 among the nodes before `first`.
 
@@ -121,36 +107,18 @@ def find_neighbors(
     pivot = np.empty(coded.codes.shape[1], np.int8)
     neighbors, sketches, entries = graph
     entry_count = min(first, len(entries))
-    lanes = make_lanes(lane_count, len(sketches), neighbors.shape[1], sketches.shape[1], ef, codec.basis)
-    pools, visited, unseen, weights, _, state, _, _, good = lanes
-    waiting, busy = start, 1
-    while busy:
-        busy = 0
-        for lane in range(lane_count):
-            phase = state[lane, PHASE]
-            if phase == GATHER:
-                gather_neighbors(neighbors, sketches, visited, unseen, state, lane)
-                state[lane, PHASE] = SCORE
-            elif phase == SCORE:
-                score_neighbors(sketches, pools, unseen, weights, good, state, lane, ef)
-                state[lane, PHASE] = GATHER if expand_next(neighbors, pools, state, lane, ef) else FINISH
-            else:
-                if phase == FINISH:
-                    at, count = pool_start(lane, ef), 0
-                    while count < ef and pools[at + count] != LAST_KEY:
-                        ids[count] = key_row(pools[at + count])
-                        count += 1
-                    node = state[lane, QUERY]
-                    out = forward[node - first]
-                    out[select_neighbors(coded, node, ids, count, alpha, degree, pivot, distances, out) :] = NO_NODE
-                    state[lane, PHASE] = IDLE
-                if waiting < stop:
-                    start_search(vectors[order[waiting]], graph, entry_count, codec, lanes, lane, ef)
-                    visit(visited, lane, waiting)
-                    expand_next(neighbors, pools, state, lane, ef)
-                    state[lane, PHASE], state[lane, QUERY] = GATHER, waiting
-                    waiting += 1
-            busy += state[lane, PHASE] != IDLE
+    scratch = make_scratch(len(sketches), neighbors.shape[1], sketches.shape[1], ef, codec.basis)
+    pool, visited, unseen, weights, _, _, good = scratch
+    for node in range(start, stop):
+        excess, _ = start_search(vectors[order[node]], graph, entry_count, codec, scratch, ef)
+        visit(visited, node)
+        expand_all(neighbors, sketches, pool, visited, unseen, weights, good, excess, ef)
+        count = 0
+        while count < ef and pool[POOL_BLOCK + count] != LAST_KEY:
+            ids[count] = key_row(pool[POOL_BLOCK + count])
+            count += 1
+        out = forward[node - first]
+        out[select_neighbors(coded, node, ids, count, alpha, degree, pivot, distances, out) :] = NO_NODE
 
 
 @kernel
@@ -206,7 +174,7 @@ def nearest_entries(
 ) -> None:
     """Find for each of the nodes start … stop - 1 the most similar entry node, and write it to `out` (nodes,)."""
     nodes, width = graph.sketches.shape
-    lanes = make_lanes(1, nodes, 1, width, POOL_BLOCK, codec.basis)
+    scratch = make_scratch(nodes, 1, width, POOL_BLOCK, codec.basis)
     for node in range(start, stop):
-        start_search(vectors[order[node]], graph, len(graph.entries), codec, lanes, 0, POOL_BLOCK)
-        out[node] = key_row(lanes.pools[POOL_BLOCK])
+        start_search(vectors[order[node]], graph, len(graph.entries), codec, scratch, POOL_BLOCK)
+        out[node] = key_row(scratch.pool[POOL_BLOCK])

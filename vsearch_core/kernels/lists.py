@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vsearch_core.kernels.constants import LAST_KEY, POOL_BLOCK
-from vsearch_core.kernels.graph import make_lanes
+from vsearch_core.kernels.graph import make_scratch
 from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.keys import key_row, make_key
 from vsearch_core.kernels.scan import search_nodes
@@ -53,8 +53,8 @@ def add_to_sums(vectors: Any, rows: Any, lists: Any, sums: Any, counts: Any) -> 
 def rank_lists(query: Any, centroids: Any, pool: Any) -> None:
     """Fill the pool with the keys of the lists nearest to the query (d,) int16, best first.
 
-    The pool (POOL_BLOCK + p,) int64 begins with guard slots, as in `Lanes`; p is a multiple of POOL_BLOCK. If there are
-    fewer than p lists, it ends with LAST_KEY.
+    The pool (POOL_BLOCK + p,) int64 begins with guard slots, as in `Scratch`; p is a multiple of POOL_BLOCK. If there
+    are fewer than p lists, it ends with LAST_KEY.
     """
     count, dimension = len(pool) - POOL_BLOCK, centroids.shape[1]
     pool[POOL_BLOCK:] = LAST_KEY
@@ -129,7 +129,7 @@ def search_lists(
     to `counts` (q,), and the number of compared nodes to `allowed_counts` (q,): 0 if these lists don't suffice, because
     they have too few allowed rows or `excludes_nearest` is true, given `least`.
     """
-    lanes = make_lanes(1, 0, 1, coded.sketches.shape[1], kept, codec.basis)
+    scratch = make_scratch(0, 1, coded.sketches.shape[1], kept, codec.basis)
     pool = np.full(POOL_BLOCK + ranked, -LAST_KEY, np.int64)
     probed = np.empty(len(coded.sketches) + 1, np.uint32)
     order, allowed = stored.order, stored.allowed
@@ -141,5 +141,5 @@ def search_lists(
         if count >= enough:
             allowed_counts[query] = count
             counts[query] = search_nodes(
-                queries, fixed, query, stored, coded, codec, lanes, probed[:count], kept, scores[query], rows[query]
+                queries, fixed, query, stored, coded, codec, scratch, probed[:count], kept, scores[query], rows[query]
             )

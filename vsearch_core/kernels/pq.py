@@ -188,7 +188,7 @@ def scan_codes(
     """Insert the best of the nodes from `start` to `stop` into the pool, by the sums of their tables' elements.
 
     `codes` (b * size * PQ_BLOCK,) uint8 are blocks of codes of `size` bytes, and `tables` those of `fill_tables`.
-    `offset` is added to the sums. The pool (POOL_BLOCK + kept,) int64 has keys, after guard slots as in `Lanes`.
+    `offset` is added to the sums. The pool (POOL_BLOCK + kept,) int64 has keys, after guard slots as in `Scratch`.
     `allowed` (n,) bool marks the allowed rows; if it is empty, all are. `sums` (PQ_BLOCK,) uint16 is scratch memory.
     """
     last, has_bytes = len(pool) - 1, len(tables) == size * PQ_CENTROIDS

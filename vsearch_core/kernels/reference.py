@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.kernels.constants import NO_NODE
+
 if TYPE_CHECKING:
     from vsearch_core.kernels.encoder import EncoderWeights
 
@@ -83,3 +85,32 @@ def encode_window(
         middle *= 0.5 + near * np.polynomial.polynomial.polyval(near * near, weights.gelu)
         rows = normalise(rows + linear(middle, hidden), take(2 * hidden))
     return rows
+
+
+def score_nodes(
+    sketches: NDArray[np.uint8],
+    weights: NDArray[np.int8],
+    excess: int,
+    scale: int,
+    nodes: NDArray[np.uint32],
+    worst: int,
+) -> list[int]:
+    """Return the keys of the given nodes that are less than `worst`, in order, as `simd.score_nodes` does."""
+    scores = [(dot_sketch(sketches[node], weights) - excess) * (scale + int(sketches[node, -1])) for node in nodes]
+    keys = [(-score << 32) | (int(node) << 1) for node, score in zip(nodes, scores, strict=True)]
+    return [key for key in keys if key < worst]
+
+
+def gather_unvisited(neighbors: NDArray[np.uint32], visited: set[int]) -> list[int]:
+    """Return the neighbours of a node, (degree,), up to NO_NODE, that are not in `visited`; add them to it.
+
+    `simd.gather_unvisited` does the same with bits.
+    """
+    found = []
+    for node in neighbors.tolist():
+        if node == NO_NODE:
+            break
+        if node not in visited:
+            visited.add(node)
+            found.append(node)
+    return found

@@ -6,14 +6,12 @@ import numpy as np
 
 from vsearch_core.kernels.constants import FIXED_ONE, LAST_KEY, POOL_BLOCK
 from vsearch_core.kernels.graph import (
-    COUNT,
-    EXCESS,
     MARGIN,
     dot_fixed,
     finish_search,
     insert_hit,
     is_allowed,
-    make_lanes,
+    make_scratch,
     rescore,
     start_search,
 )
@@ -21,7 +19,7 @@ from vsearch_core.kernels.jit import kernel
 from vsearch_core.kernels.keys import make_key
 from vsearch_core.kernels.simd import dot_f32, insert_sorted, prefetch
 from vsearch_core.kernels.sketch import sketch_score
-from vsearch_core.kernels.tuples import CodecArrays, GraphArrays, Lanes, StoredRows
+from vsearch_core.kernels.tuples import CodecArrays, GraphArrays, Scratch, StoredRows
 
 _SKETCHES_AHEAD = 16  # sketches that are prefetched before they are scored
 _VECTORS_AHEAD = 4
@@ -55,9 +53,12 @@ def list_allowed_nodes(order: Any, starts: Any, allowed: Any, out: Any) -> Any:
 
 
 @kernel
-def find_best_sketches(graph: GraphArrays, lanes: Lanes, nodes: Any, kept: int) -> None:
-    """Fill the pool of lane 0 with the `kept` best of the given nodes, by the estimated scores of their sketches."""
-    sketches, pools, weights, excess = graph.sketches, lanes.pools, lanes.weights, lanes.state[0, EXCESS]
+def find_best_sketches(graph: GraphArrays, scratch: Scratch, excess: int, nodes: Any, kept: int) -> None:
+    """Fill the pool with the `kept` best of the given nodes, by the estimated scores of their sketches.
+
+    `excess` is the result of `start_search`.
+    """
+    sketches, pool, weights = graph.sketches, scratch.pool, scratch.weights
     width = sketches.shape[1]
     worst = LAST_KEY
     for i in range(len(nodes)):
@@ -65,14 +66,14 @@ def find_best_sketches(graph: GraphArrays, lanes: Lanes, nodes: Any, kept: int) 
         node = np.int64(nodes[i])
         key = make_key(sketch_score(sketches, node, width, weights, 0, excess), node)
         if key < worst:
-            insert_sorted(pools, POOL_BLOCK, kept, key)
-            worst = pools[POOL_BLOCK + kept - 1]
+            insert_sorted(pool, POOL_BLOCK, kept, key)
+            worst = pool[POOL_BLOCK + kept - 1]
 
 
 @kernel
 def rescore_beyond(
-    queries: Any, query: int, stored: StoredRows, graph: GraphArrays, lanes: Lanes, nodes: Any, last: int, base: float,
-    margin: float, count: int, scores: Any, rows: Any,
+    queries: Any, query: int, stored: StoredRows, graph: GraphArrays, scratch: Scratch, excess: int, unit: float,
+    nodes: Any, last: int, base: float, margin: float, count: int, scores: Any, rows: Any,
 ) -> Any:  # fmt: skip
     """Compute exact scores of the nodes that the pool has no room for, if they may be better than the worst hit.
 
@@ -81,7 +82,7 @@ def rescore_beyond(
     are inserted into `scores` and `rows` (k,), which have `count` hits. Returns the new count.
     """
     vectors, order, starts, allowed = stored.vectors, stored.order, stored.starts, stored.allowed
-    sketches, weights, excess, unit = graph.sketches, lanes.weights, lanes.state[0, EXCESS], lanes.units[0]
+    sketches, weights = graph.sketches, scratch.weights
     width = sketches.shape[1]
     for i in range(len(nodes)):
         node = np.int64(nodes[i])
@@ -97,27 +98,30 @@ def rescore_beyond(
 
 @kernel
 def search_nodes(
-    queries: Any, fixed: Any, query: int, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, lanes: Lanes,
+    queries: Any, fixed: Any, query: int, stored: StoredRows, graph: GraphArrays, codec: CodecArrays, scratch: Scratch,
     nodes: Any, kept: int, scores: Any, rows: Any,
 ) -> Any:  # fmt: skip
     """Find the k rows nearest to queries[query] among the rows of the given nodes.
 
-    `fixed` has the queries in fixed point. The sketches of all nodes are compared, in lane 0, and then the vectors of
+    `fixed` has the queries in fixed point. The sketches of all nodes are compared, and then the vectors of
     the `kept` best. It is mostly enough to rescore these. If scores differ by less than the error of sketches, such as
     for rows that are all far from the query, more nodes are rescored, up to all. Writes the hits to `scores` and `rows`
     (k,), best first, and returns their number.
     """
     dimension, k = queries.shape[1], len(scores)
-    start_search(fixed[query], graph, 0, codec, lanes, 0, kept)
-    find_best_sketches(graph, lanes, nodes, kept)
-    finish_search(stored, codec, lanes, 0, kept, k)
-    count = rescore(queries, query, stored, lanes.pools, POOL_BLOCK, lanes.state[0, COUNT], scores, rows)
-    last = lanes.pools[POOL_BLOCK + kept - 1]
+    excess, unit = start_search(fixed[query], graph, 0, codec, scratch, kept)
+    find_best_sketches(graph, scratch, excess, nodes, kept)
+    pool = scratch.pool
+    count, _ = finish_search(stored, codec, pool, unit, kept, k)
+    count = rescore(queries, query, stored, pool, POOL_BLOCK, count, scores, rows)
+    last = pool[POOL_BLOCK + kept - 1]
     base = dot_f32(queries, query * dimension, codec.centre, 0, dimension) * np.float32(1.0 / FIXED_ONE)
-    worst = base - (last >> 32) * lanes.units[0]
+    worst = base - (last >> 32) * unit
     margin = MARGIN * codec.error
     if last != LAST_KEY and count == k and worst + margin >= scores[k - 1]:
-        count = rescore_beyond(queries, query, stored, graph, lanes, nodes, last, base, margin, count, scores, rows)
+        count = rescore_beyond(
+            queries, query, stored, graph, scratch, excess, unit, nodes, last, base, margin, count, scores, rows
+        )
     return count
 
 
@@ -130,10 +134,10 @@ def scan_sketches(
 
     The other arguments are those of `graph.search_graph`.
     """
-    lanes = make_lanes(1, 0, 1, graph.sketches.shape[1], kept, codec.basis)
+    scratch = make_scratch(0, 1, graph.sketches.shape[1], kept, codec.basis)
     for query in range(len(queries)):
         counts[query] = search_nodes(
-            queries, fixed, query, stored, graph, codec, lanes, nodes, kept, scores[query], rows[query]
+            queries, fixed, query, stored, graph, codec, scratch, nodes, kept, scores[query], rows[query]
         )
 
 
@@ -154,14 +158,13 @@ def sketches_discriminate(
         if is_allowed(stored, node):
             prefetch(sketches, node * width)
             count += 1
-    lanes = make_lanes(1, 0, 1, width, POOL_BLOCK, codec.basis)
+    scratch = make_scratch(0, 1, width, POOL_BLOCK, codec.basis)
     estimates = np.empty(count, np.int64)
     for query in range(len(fixed)):
-        start_search(fixed[query], graph, 0, codec, lanes, 0, POOL_BLOCK)
-        excess, unit = lanes.state[0, EXCESS], lanes.units[0]
+        excess, unit = start_search(fixed[query], graph, 0, codec, scratch, POOL_BLOCK)
         best = -LAST_KEY
         for i in range(count):
-            estimates[i] = sketch_score(sketches, sample[i], width, lanes.weights, 0, excess)
+            estimates[i] = sketch_score(sketches, sample[i], width, scratch.weights, 0, excess)
             best = max(best, estimates[i])
         near = 0
         for i in range(count):

@@ -15,6 +15,7 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 
+from vsearch_core.kernels.constants import CACHE_LINE, NO_NODE
 from vsearch_core.kernels.jit import cgutils, config, intrinsic, types
 
 _TABLE = 256  # dot products in a PQ table, one for each value of a byte
@@ -115,7 +116,7 @@ def _reduce(
     """
     cells = [cgutils.alloca_once_value(builder, zero) for _ in range(accumulators)]
     index = cgutils.alloca_once_value(builder, ir.Constant(_I64, 0))
-    for count in (accumulators, 1):
+    for count in sorted({accumulators, 1}, reverse=True):
         stride = ir.Constant(_I64, step * count)
 
         def fits(stride: Value = stride) -> Value:
@@ -247,12 +248,8 @@ def _emit_dot_f32(builder: Value, left: Value, right: Value, length: Value) -> V
     return _reduce(builder, length, lanes, _splat(_F32, lanes, 0.0), body, single)
 
 
-def make_dot_sketch(variant: str) -> Value:
-    """Return an intrinsic f(codes, offset, weights, offset, length) for the int32 dot product of a sketch with weights.
-
-    `length` is the size of the sketch in bytes, a multiple of 64. A byte has four two-bit digits, lowest bits first.
-    `weights` (4 * length,) int8 has the weights of all first digits, then those of all second digits, and so on.
-    """
+def _sketch_emitter(variant: str) -> Callable[[Value, Value, Value, Value], Value]:
+    """Return a function that emits the dot product of a sketch with weights, given both addresses and the length."""
 
     def emit(builder: Value, left: Value, right: Value, length: Value) -> Value:
         lanes = {"vnni": 64, "avx2": 32, "generic": 16}[variant]
@@ -282,7 +279,111 @@ def make_dot_sketch(variant: str) -> Value:
         zero = _splat(_I32, 8 if variant == "avx2" else 16, 0)
         return _reduce(builder, length, lanes, zero, body, None, accumulators=1)
 
-    return _kernel(emit, types.int32)
+    return emit
+
+
+def make_dot_sketch(variant: str) -> Value:
+    """Return an intrinsic f(codes, offset, weights, offset, length) for the int32 dot product of a sketch with weights.
+
+    `length` is the size of the sketch in bytes, a multiple of 64. A byte has four two-bit digits, lowest bits first.
+    `weights` (4 * length,) int8 has the weights of all first digits, then those of all second digits, and so on.
+    """
+    return _kernel(_sketch_emitter(variant), types.int32)
+
+
+def make_score_nodes(variant: str) -> Value:
+    """Return an intrinsic f(sketches, width, weights, excess, scale, nodes, at, count, worst, keys).
+
+    It computes the keys (see `keys`) of the nodes nodes[at : at + count], uint32, and writes those that are less than
+    `worst` to `keys` (count + 1,) int64. Returns their number. The score in a key is that of `sketch.sketch_score`: the
+    dot product of the node's sketch with `weights`, minus `excess`, times `scale` plus the last byte of the sketch.
+    `sketches` (n, width) uint8 and `weights` (4 * width,) int8 are those of `make_dot_sketch`.
+    """
+    dot = _sketch_emitter(variant)
+
+    @intrinsic
+    def score_nodes(
+        typing: Value, sketches: Value, width: Value, weights: Value, excess: Value, scale: Value, nodes: Value,
+        at: Value, count: Value, worst: Value, keys: Value,
+    ) -> tuple[Value, Callable[..., Value]]:  # fmt: skip
+        def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+            kinds, zero, one = signature.args, ir.Constant(_I64, 0), ir.Constant(_I64, 1)
+            _, length, _, excess, scale, _, start, count, worst, _ = arguments
+            codes, own, out = (_at(context, builder, kinds[i], arguments[i], zero) for i in (0, 2, 9))
+            first = _at(context, builder, kinds[5], arguments[5], start)
+            kept = cgutils.alloca_once_value(builder, zero)
+
+            def score_all(length: Value) -> None:  # a constant length needs no loop
+                with cgutils.for_range(builder, count) as loop:
+                    node = builder.zext(builder.load(builder.gep(first, [loop.index])), _I64)
+                    sketch = builder.gep(codes, [builder.mul(node, length)])
+                    product = builder.sub(builder.sext(dot(builder, sketch, own, length), _I64), excess)
+                    last = builder.load(builder.gep(sketch, [builder.sub(length, one)]))
+                    score = builder.mul(product, builder.add(builder.zext(last, _I64), scale))
+                    high = builder.shl(builder.neg(score), ir.Constant(_I64, 32))
+                    key = builder.or_(high, builder.shl(node, one))
+                    builder.store(key, builder.gep(out, [builder.load(kept)]))
+                    better = builder.zext(builder.icmp_signed("<", key, worst), _I64)
+                    builder.store(builder.add(builder.load(kept), better), kept)
+
+            line = ir.Constant(_I64, CACHE_LINE)
+            with builder.if_else(builder.icmp_signed("==", length, line)) as (then, otherwise):
+                with then:
+                    score_all(line)
+                with otherwise:
+                    score_all(length)
+            return builder.load(kept)
+
+        whole = types.int64
+        return whole(sketches, whole, weights, whole, whole, nodes, whole, whole, whole, keys), generate
+
+    return score_nodes
+
+
+@intrinsic
+def gather_unvisited(
+    typing: Value, neighbors: Value, start: Value, degree: Value, sketches: Value, width: Value, visited: Value,
+    unseen: Value, at: Value,
+) -> tuple[Value, Callable[..., Value]]:  # fmt: skip
+    """Write those of a node's neighbours that are not visited yet to unseen[at:], uint32, and return their number.
+
+    The neighbours are the `degree` elements from index `start` on of `neighbors` (n, degree) uint32, up to NO_NODE.
+    They are marked as visited in `visited` (n / 32,) uint32, one bit for each node, and their sketches (n, width) are
+    prefetched. unseen[at + degree] must exist.
+    """
+
+    def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
+        kinds, zero = signature.args, ir.Constant(_I64, 0)
+        degree, width = arguments[2], arguments[4]
+        listed = _at(context, builder, kinds[0], arguments[0], arguments[1])
+        codes, marks = (_at(context, builder, kinds[i], arguments[i], zero) for i in (3, 5))
+        out = _at(context, builder, kinds[6], arguments[6], arguments[7])
+        count = cgutils.alloca_once_value(builder, zero)
+        with cgutils.for_range(builder, degree) as loop:
+            node = builder.load(builder.gep(listed, [loop.index]))
+            with builder.if_then(builder.icmp_unsigned("==", node, ir.Constant(_I32, NO_NODE)), likely=False):
+                loop.do_break()
+            # visited or not: a branch would cost more
+            _prefetch(builder, builder.gep(codes, [builder.mul(builder.zext(node, _I64), width)]))
+            builder.store(node, builder.gep(out, [builder.load(count)]))
+            word = builder.gep(marks, [builder.zext(builder.lshr(node, ir.Constant(_I32, 5)), _I64)])
+            bit = builder.shl(ir.Constant(_I32, 1), builder.and_(node, ir.Constant(_I32, 31)))
+            before = builder.load(word)
+            builder.store(builder.or_(before, bit), word)
+            is_new = builder.icmp_unsigned("==", builder.and_(before, bit), ir.Constant(_I32, 0))
+            builder.store(builder.add(builder.load(count), builder.zext(is_new, _I64)), count)
+        return builder.load(count)
+
+    whole = types.int64
+    return whole(neighbors, whole, whole, sketches, whole, visited, unseen, whole), generate
+
+
+def _prefetch(builder: Value, address: Value) -> None:
+    """Prefetch the cache line of an address, which need not be valid."""
+    address = builder.bitcast(address, _I8.as_pointer())
+    numbers = [ir.Constant(_I32, number) for number in (0, 3, 1)]  # to read; keep in every cache; data
+    kind = ir.FunctionType(ir.VoidType(), [address.type, _I32, _I32, _I32])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [address, *numbers])
 
 
 @intrinsic
@@ -290,12 +391,7 @@ def prefetch(typing: Value, array: Value, offset: Value) -> tuple[Value, Callabl
     """Prefetch the cache line of array[offset]. This can't fail, even if the array has no such element."""
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
-        address = _at(context, builder, signature.args[0], arguments[0], arguments[1])
-        address = builder.bitcast(address, _I8.as_pointer())
-        numbers = [ir.Constant(_I32, number) for number in (0, 3, 1)]  # to read; keep in every cache; data
-        kind = ir.FunctionType(ir.VoidType(), [address.type, _I32, _I32, _I32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [address, *numbers])
+        _prefetch(builder, _at(context, builder, signature.args[0], arguments[0], arguments[1]))
         return context.get_dummy_value()
 
     return types.void(array, types.int64), generate
@@ -625,6 +721,7 @@ def make_nearest_centroid(count: int) -> Value:
 dot_u8i8 = make_dot_u8i8(VARIANTS[0])
 dot_i16 = make_dot_i16(VARIANTS[0])
 dot_sketch = make_dot_sketch(VARIANTS[0])
+score_nodes = make_score_nodes(VARIANTS[0])
 dot_f32 = _kernel(_emit_dot_f32, types.float32)  # (float32 array, offset, float32 or int16 array, offset, length)
 sum_tables = make_sum_tables(TABLE_VARIANTS[0])
 sum_small_tables = make_sum_small_tables(SMALL_TABLE_VARIANTS[0])

@@ -42,23 +42,20 @@ class CodecArrays(NamedTuple):
     error: Any
 
 
-class Lanes(NamedTuple):
-    """Scratch memory for several graph searches that one thread runs at once, each in its own lane.
+class Scratch(NamedTuple):
+    """Scratch memory for graph searches or scans that a thread runs one after the other.
 
-    `pools` (lanes * (POOL_BLOCK + ef),) int64 has the candidates of each lane as keys (see `keys`). `visited` (lanes,
-    nodes / 32) uint32 has one bit for each visited node. `unseen` (lanes, degree + 1) uint32 are neighbours whose
-    sketches were prefetched. `weights` (lanes * 4 * width,) int8 and `units` (lanes,) float32 are results of
-    `query_weights`. `state` (lanes, 5) int64 has the columns PHASE, QUERY, EXCESS, NODE and COUNT. Three arrays are
-    only used within one step: `query_codes` (d padded,) int8, `components` (m,) float32 and `good` (degree + 1,) int64
-    keys.
+    `pool` (POOL_BLOCK + ef,) int64 has the candidates as keys (see `keys`), after POOL_BLOCK guard slots. `visited`
+    (nodes / 32,) uint32 has one bit for each visited node. `unseen` (2 * (degree + 1),) uint32 are the unvisited
+    neighbours of the two nodes that were expanded last. `weights` (4 * width,) int8 is a result of `query_weights`.
+    Three arrays are only used within one step: `query_codes` (d padded,) int8, `components` (m,) float32 and `good`
+    (degree + 1,) int64 keys.
     """
 
-    pools: Any
+    pool: Any
     visited: Any
     unseen: Any
     weights: Any
-    units: Any
-    state: Any
     query_codes: Any
     components: Any
     good: Any
