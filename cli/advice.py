@@ -47,6 +47,8 @@ ADVICE: Mapping[str, str] = {
     "keywords-outdated": "run `vsearch index`: it rebuilds the keywords and embeds nothing",
     "embedders-differ": "look for duplicates in each index by itself",
     "other-embedder": "leave {argument} out, or re-embed with `vsearch index --re-embed {argument} {requested}`",
+    "vectors-not-kept": "embed it again with `vsearch index --re-embed --vectors keep`",
+    "vectors-missing": "make them again with `vsearch index --re-embed --vectors keep`",
     "other-chunking": "leave {argument} out, or index again into a new folder with --index",
     "other-model": "use the model that made the vectors, or re-embed the index with"
     " `vsearch index --re-embed --embedder {provider} --model {model}`",

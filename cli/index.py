@@ -101,6 +101,15 @@ def index(
             f" memory. Can be changed.{shown('ann')}",
         ),
     ] = None,
+    vectors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="keep|none",
+            help="none: an archive, which keeps only codes of vectors (about 0.2 kB a chunk) and late windows of none;"
+            " queries embed the texts of their best 20 candidates again, which takes about a second. Can be set for an"
+            " index that exists, but taken back only with --re-embed.  [default: keep]",
+        ),
+    ] = None,
     password: Annotated[
         str, typer.Option(metavar="TEXT", envvar="VSEARCH_PASSWORD", help="The password to try on encrypted files.")
     ] = "",
@@ -194,6 +203,7 @@ def index(
             "--watch": watch,
             "a document from stdin": is_document,
             background.FLAG: in_background,
+            "--vectors none": vectors == "none",
         },
     )
     refuse_idle_options("index", work="re-embed" if re_embed else "update", input="stdin" if is_document else "paths")
@@ -245,6 +255,7 @@ def index(
                 language=language,
                 ann=ann,
                 image_model=image_model,
+                vectors=vectors,
                 device=device,
                 rpm=rpm,
                 tpm=tpm,

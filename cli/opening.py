@@ -86,6 +86,8 @@ def open_any_index(
         made_with = index_options(folder, agreement, **{name: given.get(name) for name in INDEX_OPTIONS})
     else:
         made_with = {}
+    if create and address is None:
+        made_with["vectors"] = given.get("vectors")
     if not create and given.get("base_url") is not None:
         made_with["base_url"] = given["base_url"]
     opener = wrap_opener(

@@ -100,6 +100,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         **dict.fromkeys(("include", "exclude", "no_ignore"), (*_FILES, *when("input", "paths"))),
         "name": (*_FILES, *when("input", "stdin")),
         **dict.fromkeys(("max_file_size", "ann"), _FILES),
+        "vectors": ALWAYS,
         **dict.fromkeys(("password", "ocr", "secrets", "source_archives", "positions", "retry", "verbose"), _FILES),
         "image_model": _FILES,
         **dict.fromkeys(("share_vectors", "re_embed", "plan", "watch", "yes", "as_json", "quiet"), ALWAYS),

@@ -227,6 +227,8 @@ def _explanation(results: Results) -> str:
     codes = " by PQ codes" if "pq" in results.list_kinds else ""
     ways += [f"inverted lists searched{codes}, nprobe {results.nprobe}"] if results.nprobe is not None else []
     ways += ["all vectors scanned"] if method == "scan" else []
+    again = f", {plural(results.re_embedded, 'chunk')} embedded again for exact scores" if results.re_embedded else ""
+    ways += [f"codes instead of vectors scanned{again}"] if "codes" in results.list_kinds else []
     exactness += f" ({'; '.join(ways)})" if ways else ""
     combined = "" if results.fusion is None else f" ({_combination(results)})"
     weaker = [term for term in results.terms if is_weak(term)]

@@ -90,6 +90,9 @@ def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
     lists = lists if status.ivf_segments else ""
     codes = f", {status.pq_segments:,} of them ({plural(status.pq_rows, 'row')}) with product quantisation"
     codes = codes if status.pq_segments else ""
+    archive = f", {plural(status.coded_rows, 'row')} as codes" if status.coded_rows else ""
+    waiting = "; vectors are kept until there are 1,024 chunks to make codes of" if not status.coded_rows else ""
+    kept = f"none are kept{archive}{waiting}" if status.vectors == "none" else ""
     used = {name: size for name, size in status.size.items() if name != "damaged"}
     parts = ", ".join(f"{name} {size_text(size)}" for name, size in used.items())
     aside = status.size["damaged"]
@@ -113,6 +116,7 @@ def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
             "chunking",
             f"{status.chunk_words} words, {status.overlap_words} shared; keywords stemmed as {status.language}",
         ),
+        *([("vectors", kept)] if kept else []),
         *([("size", f"{size_text(sum(used.values()))}: {parts}")] if used else []),
         *([("set aside", aside_text)] if aside else []),
         ("commit", status.last_commit or "none yet"),

@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from support import WordEmbedder, make_index
@@ -79,19 +79,22 @@ def build(root: Path) -> Path:
     return index
 
 
-def build_with_ann(root: Path, ann: str) -> Path:
+def build_with_ann(root: Path, ann: str, files: int = 42) -> Path:
     """Build an index of a segment with a graph ("graph"), lists ("ivf", "pq", "pq8") and tombstones, and one without.
 
-    The first segment is large enough that searches use its graph or lists.
+    With "codes", the first segment has codes instead of vectors.
+
+    With 42 files of 50 chunks, the first segment is large enough that searches use its graph or lists.
     """
     embedder = WordEmbedder(dimension=24)
-    options = IndexOptions(chunk_words=20, overlap_words=0, ann=ann)
+    kind = IndexOptions(vectors="none") if ann == "codes" else IndexOptions(ann=ann)
+    options = replace(kind, chunk_words=20, overlap_words=0)
     (root / "d").mkdir(parents=True)
-    for number in range(42):
+    for number in range(files):
         rng = random.Random(number)
         parts = (f"Part {number}-{part}: {' '.join(rng.choices(WORDS, k=16))}." for part in range(50))
         (root / "d" / f"{number}.md").write_text(f"---\nn: {number}\n---\n" + "\n\n".join(parts) + "\n")
-    limits = IndexLimits(graph_rows=1000)
+    limits = IndexLimits(graph_rows=25 * files, coded_rows=25 * files)
     make_index(root, embedder, Path("d"), options=options, limits=limits)
     (root / "d" / "11.md").write_text("---\nn: 11\n---\nThe river carries seed past the library.\n")
     make_index(root, embedder, limits=limits)
@@ -109,7 +112,7 @@ def answers(index: Path) -> Answers:
 
 def files_by_kind(index: Path) -> Mapping[str, Path]:
     """Return one file of each kind, relative to the index; arrays are those of the larger segment."""
-    segments = sorted((index / SEGMENTS_DIR).iterdir(), key=lambda folder: (folder / "vectors.npy").stat().st_size)
+    segments = sorted((index / SEGMENTS_DIR).iterdir(), key=lambda folder: (folder / "chunk_ids.npy").stat().st_size)
     arrays = {path.stem: path.relative_to(index) for path in sorted(segments[-1].iterdir())}
     return {"catalog": Path(CATALOG_FILE), "lock": Path("writer.lock"), **arrays}
 

@@ -25,6 +25,7 @@ EF = 384  # default `ef_search`: finds 99 % of the true ten nearest: docs/adr/00
 MAX_DIMENSION = 65_536  # of vectors
 MAX_EF_SEARCH = 65_536
 ANN_CHOICES = ("auto", "graph", "ivf", "flat", "pq")  # how vectors are searched: docs/adr/0044-inverted-lists.md, 0046
+VECTORS_CHOICES = ("keep", "none")  # of an index: docs/adr/0064-archive-indexes.md
 PQ_BYTES = (8, 64, 256)  # of a code of product quantisation: at least, by default, at most
 NPROBE = 256  # default `nprobe` of inverted lists: docs/adr/0044-inverted-lists.md
 MAX_NPROBE = 65_536

@@ -8,7 +8,7 @@ from process import Vsearch, write_files
 STATUS_KEYS = [
     *("schema", "index", "format", "generation", "last_commit", "sources", "removed", "files", "chunks", "segments"),
     *("dead_rows", "graph_segments", "graph_rows", "ann", "ivf_segments", "ivf_rows"),
-    *("pq_segments", "pq_rows"),
+    *("pq_segments", "pq_rows", "vectors", "coded_segments", "coded_rows"),
     *(
         "keyword_files",
         "keyword_chunks",
@@ -65,7 +65,7 @@ def test_status_json_has_the_keys_of_the_contract(vsearch: Vsearch, library: Pat
     assert (status["format"], status["generation"], status["files"], status["segments"]) == (1, 1, 9, 1)
     assert (status["dead_rows"], status["pending_files"], status["pending_chunks"]) == (0, 0, 0)
     assert status["fingerprint"]["provider"] == "local"
-    sizes = ["vectors", "graph", "postings", "ids", "windows", "ivf", "pq", "text", "catalog", "damaged"]
+    sizes = ["vectors", "graph", "postings", "ids", "windows", "ivf", "pq", "codes", "text", "catalog", "damaged"]
     assert list(status["size"]) == sizes
 
 

@@ -11,7 +11,7 @@ from damage import LOG, Answers, DamageOutcome, answers, build, build_with_ann, 
 
 from vsearch_core.errors import VsearchError
 from vsearch_core.index.check import check_index
-from vsearch_core.index.parts import GRAPH, IVF, PQ, Part
+from vsearch_core.index.parts import CODES, GRAPH, IVF, PQ, Part
 from vsearch_core.index.repair import repair_index
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.store.tables import CATALOG_FILE
@@ -68,15 +68,29 @@ def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pyte
         check_outcomes(kind, found)
 
 
-@pytest.fixture(scope="module", params=["graph", "ivf", "pq", "pq8"])
-def ann_index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
+def build_part(choice: str, root: Path, files: int) -> tuple[Path, dict[str, Path]]:
     """Return an index whose vectors have a graph, lists or PQ codes, and the files of these by the names of arrays."""
-    choice: str = request.param
-    part: Part = {"graph": GRAPH, "ivf": IVF}.get(choice, PQ)
-    index = build_with_ann(tmp_path_factory.mktemp("linked") / "project", choice)
+    part: Part = {"graph": GRAPH, "ivf": IVF, "codes": CODES}.get(choice, PQ)
+    index = build_with_ann(root, choice, files)
     found = {kind: file for kind, file in files_by_kind(index).items() if part.owns(kind)}
-    assert len(found) == (8 if part is PQ else 10)
+    assert len(found) == {GRAPH: 10, IVF: 10, PQ: 8, CODES: 4}[part]
     return index, found
+
+
+@pytest.fixture(scope="module", params=["graph", "ivf", "pq", "pq8", "codes"])
+def ann_index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
+    """Return an index that is searched by a graph, lists or PQ codes, and the files of these."""
+    return build_part(
+        request.param, tmp_path_factory.mktemp("linked") / "project", 12 if request.param == "codes" else 42
+    )
+
+
+@pytest.fixture(scope="module", params=["graph", "ivf", "pq", "pq8", "codes"])
+def small_ann_index(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Path]]:
+    """Return the same with 600 rows: each damage is refused before a search, so that an examination takes less."""
+    return build_part(request.param, tmp_path_factory.mktemp("small") / "project", 12)
 
 
 def check_refused_searches(kind: str, found: Sequence[DamageOutcome]) -> None:
@@ -94,9 +108,9 @@ def test_some_damages_of_each_file_of_a_graph_or_lists(ann_index: tuple[Path, di
 
 @pytest.mark.faults
 def test_a_thousand_flips_of_each_file_of_a_graph_or_lists(
-    ann_index: tuple[Path, dict[str, Path]], pool: Executor, capsys: pytest.CaptureFixture[str]
+    small_ann_index: tuple[Path, dict[str, Path]], pool: Executor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    index, files = ann_index
+    index, files = small_ann_index
     known = [pool.submit(answers, index).result()]
     rows = [(kind, examined(pool, index, file, 1000, 200, known)) for kind, file in files.items()]
     with capsys.disabled():

@@ -24,6 +24,7 @@ from vsearch_core.search.request import SearchRequest  # noqa: E402
 OPTIONS = {  # of each golden index, by its folder
     "v1": (IndexOptions(chunk_words=100, overlap_words=0), IndexLimits()),
     "v1-ivf": (IndexOptions(chunk_words=100, overlap_words=0, ann="ivf"), IndexLimits(graph_rows=10)),
+    "v1-codes": (IndexOptions(chunk_words=100, overlap_words=0, vectors="none"), IndexLimits(coded_rows=10)),
     "v1-pq16": (IndexOptions(chunk_words=100, overlap_words=0, ann="pq8"), IndexLimits(graph_rows=10)),
 }
 QUERY = "drain the pump"

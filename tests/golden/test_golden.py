@@ -26,7 +26,10 @@ def test_a_golden_index_is_intact_and_gives_the_expected_hits(expected: Path, tm
     index = Path(shutil.copytree(expected.with_name("index"), tmp_path / ".vsearch"))
     vector = np.array(stored["vector"], np.float32)
     with open_snapshot(index) as snapshot:
-        assert any(segment.lists is not None for segment in snapshot.segments) == ("-" in expected.parent.name)
+        kinds = {segment.lists is not None for segment in snapshot.segments}
+        assert any(kinds) == (expected.parent.name not in {"v1", "v1-codes"})
+        coded = {segment.coded is not None for segment in snapshot.segments}
+        assert any(coded) == (expected.parent.name == "v1-codes")
         searcher = LocalSearcher(snapshot, limits=SearchLimits(scans=ScanLimits(0, 0)))
         for mode, nprobe in product(stored["hits"], (None, 8)):
             hits, request = stored["hits"][mode], SearchRequest(stored["question"], mode=mode, nprobe=nprobe)
@@ -38,4 +41,4 @@ def test_a_golden_index_is_intact_and_gives_the_expected_hits(expected: Path, tm
 
 
 def test_there_are_golden_indexes() -> None:
-    assert {"v1", "v1-ivf", "v1-pq", "v1-pq16"} <= {path.parent.name for path in GOLDEN}
+    assert {"v1", "v1-codes", "v1-ivf", "v1-pq", "v1-pq16"} <= {path.parent.name for path in GOLDEN}

@@ -103,6 +103,52 @@ def test_forged_codes_are_refused_before_a_search(coded: Path, tmp_path: Path, f
         assert index.check(full=True).faults
 
 
+# Of an index that keeps codes instead of vectors
+ARCHIVE_FORGERIES: dict[str, Callable[[Arrays], object]] = {
+    "no codes": lambda arrays: arrays.pop("codes_rows"),
+    "too few codes": _replace("codes_rows", lambda array: array[:-1]),
+    "codes of another size": _replace("codes_rows", lambda array: array[:, 1:]),
+    "no codebook": lambda arrays: arrays.pop("codes_books"),
+    "another number of centroids": _replace("codes_books", lambda array: array[:, :5]),
+    "endless centroids": _replace("codes_books", lambda array: np.full_like(array, np.nan)),
+    "too few directions": _replace("codes_rotation", lambda array: array[:-1]),
+    "a centre of floats": _replace("codes_centre", lambda array: array.astype(np.float64)),
+    "all of another dimension": lambda arrays: arrays.update(
+        codes_rows=arrays["codes_rows"][:, :4],
+        codes_centre=arrays["codes_centre"][:8],
+        codes_rotation=np.ascontiguousarray(arrays["codes_rotation"][:8, :8]),
+        codes_books=arrays["codes_books"][:8],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    files = {f"{number}.txt": f"heron weir {number}" for number in range(60)}
+    project = write_files(tmp_path_factory.mktemp("archive") / "project", files)
+    limits = IndexLimits(coded_rows=50)
+    make_index(project, WordEmbedder(dimension=24), Path(), options=IndexOptions(vectors="none"), limits=limits)
+    return project
+
+
+@pytest.mark.parametrize("forgery", ARCHIVE_FORGERIES)
+def test_forged_codes_of_an_archive_are_refused(archive: Path, tmp_path: Path, forgery: str) -> None:
+    project = Path(shutil.copytree(archive, tmp_path / "project"))
+    forge(project / ".vsearch", ARCHIVE_FORGERIES[forgery])
+    write_files(project, {f"new {number}.txt": f"mill {number}" for number in range(60)})
+    with vsearch_core.open_index(project, open_embedder=lambda _: WordEmbedder(dimension=24)) as index:
+        with pytest.raises(IndexCorruptError):
+            index.search("heron", mode="vector")
+        assert index.check(full=True).faults
+        with suppress(VsearchError):
+            make_index(project, WordEmbedder(dimension=24), limits=IndexLimits(coded_rows=50))
+        with suppress(VsearchError):
+            index.compact()
+    vsearch_core.repair_index(project)
+    with vsearch_core.open_index(project, open_embedder=lambda _: WordEmbedder(dimension=24)) as index:
+        assert not index.check(full=True).faults
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = write_files(

@@ -150,9 +150,18 @@ def extend(
 
 
 def train(
-    vectors: NDArray[np.int16], grouping: Grouping, code_size: int, centroids: int, seed: int, threads: int
+    vectors: NDArray[np.int16],
+    grouping: Grouping,
+    code_size: int,
+    centroids: int,
+    seed: int,
+    threads: int,
+    rotation: NDArray[np.int16] | None = None,
 ) -> Quantiser:
-    """Return the quantiser for the residuals of vectors (n, d) int16, trained on a random sample of the rows."""
+    """Return the quantiser for the residuals of vectors (n, d) int16, trained on a random sample of the rows.
+
+    `rotation` is that of `Quantiser`; by default, one is made of the sample's principal components.
+    """
     dimension = vectors.shape[1]
     parts = sub_vectors(code_size, centroids)
     size = -(-dimension // parts)
@@ -164,7 +173,8 @@ def train(
         empty = np.zeros((parts * size, centroids), np.float32)
         return Quantiser(np.zeros((parts * size, dimension), np.int16), empty, np.zeros(1, np.float32))
     sample = _Sample(vectors, rows, grouping, threads)
-    rotation = _balanced_rotation(sample.residuals, parts, size)
+    if rotation is None:
+        rotation = _balanced_rotation(sample.residuals, parts, size)
     components = sample.components(rotation)
     books = _first_books(components, parts, centroids, random)
     codes = np.empty(0, np.uint8)
@@ -206,14 +216,14 @@ class _Sample:
 
     def components(self, rotation: NDArray[np.int16]) -> NDArray[np.float32]:
         """Return the rotated residuals, (r, m * s)."""
-        own = _rotated(self._vectors, self._rows, rotation, self._threads)
+        own = rotated(self._vectors, self._rows, rotation, self._threads)
         centroids = self._grouping.centroids
         numbers = np.arange(len(centroids), dtype=np.uint32)
-        own -= _rotated(centroids, numbers, rotation, self._threads)[self._lists]
+        own -= rotated(centroids, numbers, rotation, self._threads)[self._lists]
         return own
 
 
-def _rotated(
+def rotated(
     vectors: NDArray[np.int16], rows: NDArray[np.uint32], rotation: NDArray[np.int16], threads: int
 ) -> NDArray[np.float32]:
     """Return the components of vectors[rows], (r, m * s)."""
@@ -265,7 +275,7 @@ def _improved(
     """
     from vsearch_core.kernels.pq import add_to_books
 
-    codes = _nearest(books, components, threads)
+    codes = nearest_codes(books, components, threads)
     sums, counts = np.zeros(books.shape, np.int64), np.zeros((len(books), books.shape[2]), np.int64)
     add_to_books(components, codes, sums, counts)
     means = np.rint(sums / np.maximum(counts, 1)[:, None, :]).astype(np.float32)
@@ -278,7 +288,7 @@ def _improved(
     return means, codes
 
 
-def _nearest(books: NDArray[np.float32], components: NDArray[np.float32], threads: int) -> NDArray[np.uint8]:
+def nearest_codes(books: NDArray[np.float32], components: NDArray[np.float32], threads: int) -> NDArray[np.uint8]:
     """Return the nearest centroids of each row's sub-vectors, (r, m)."""
     from vsearch_core.kernels.pq import quantise
 
@@ -303,7 +313,7 @@ def _measured_error(
 ) -> NDArray[np.float32]:
     """Return the standard error of estimated dot products of some rows with others, (1,)."""
     rows = sample.every(max(1, len(sample) // _ERROR_ROWS))
-    decoded = _decoded(books, _nearest(books, rows.components(rotation), threads))
+    decoded = _decoded(books, nearest_codes(books, rows.components(rotation), threads))
     queries = sample.every(max(1, len(sample) // _ERROR_QUERIES)).exact
     estimates = np.rint(queries @ rotation.T.astype(np.float64) / FIXED_ONE) @ decoded.T
     differences = (estimates - queries @ rows.residuals.T) / FIXED_ONE**2
@@ -319,7 +329,7 @@ def _encoded(vectors: NDArray[np.int16], grouping: Grouping, quantiser: Quantise
     lists = PqLists(grouping, quantiser, blocks.reshape(len(blocks), size * PQ_BLOCK))
     arrays = kernel_arrays(lists)
     numbers = np.arange(len(grouping.centroids), dtype=np.uint32)
-    centroids = _rotated(grouping.centroids, numbers, quantiser.rotation, threads)
+    centroids = rotated(grouping.centroids, numbers, quantiser.rotation, threads)
     arguments = (
         *(read_only(array) for array in (vectors, grouping.order, grouping.list_of_node, centroids)),
         arrays,

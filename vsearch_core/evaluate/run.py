@@ -16,6 +16,7 @@ from vsearch_core.search.engine import Searcher
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery, search
 from vsearch_core.search.request import SearchRequest, clean_query
+from vsearch_core.search.rescoring import DocumentVectors
 from vsearch_core.search.results import Hit
 
 DEPTH = 100  # documents a query, as recall@100 needs
@@ -60,7 +61,8 @@ def embed_dataset(dataset: Dataset, embedder: Embedder) -> EmbedQuery:
     texts = sorted({clean_query(text) for text in dataset.queries.values()})
     vectors = embedder.embed_queries(texts)
     pairs = zip(texts, vectors, strict=True)
-    embedded = {text: EmbeddedQuery(vector, embedder.legible_share(text)) for text, vector in pairs}
+    documents = DocumentVectors(embedder)
+    embedded = {text: EmbeddedQuery(vector, embedder.legible_share(text), documents) for text, vector in pairs}
     return embedded.__getitem__
 
 

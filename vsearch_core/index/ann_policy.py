@@ -15,6 +15,8 @@ AUTO, GRAPH, IVF, FLAT, PQ = config.ANN_CHOICES
 class AnnPolicy:
     """The user's choice for an index (see `settings.check_ann`), and the dimension of its vectors.
 
+    If the index keeps no vectors (`keeps_none`), segments have codes, which are all compared.
+
     "graph", "ivf" (inverted lists), "pq" (inverted lists of PQ codes) and "flat" (none) hold for all segments. With
     "auto", a segment gets a graph, which is faster to search, unless building it would take too much memory: see
     `IndexLimits.graph_build_bytes`.
@@ -22,6 +24,7 @@ class AnnPolicy:
 
     choice: str = AUTO
     dimension: int = 384
+    keeps_none: bool = False
 
     def kind(self, rows: int, limits: IndexLimits) -> str:
         """Return GRAPH, IVF, FLAT or `pq_kind(…)` for a segment of so many rows, if it isn't small.
@@ -30,6 +33,8 @@ class AnnPolicy:
         """
         from vsearch_core.ann.build import build_bytes
 
+        if self.keeps_none:
+            return FLAT
         size = pq_bytes(self.choice)
         if size is not None:
             return pq_kind(code_bytes(size, self.dimension))
@@ -46,4 +51,4 @@ def pq_kind(size: int) -> str:
 def policy_of(catalog: Catalog) -> AnnPolicy:
     """Return the policy of an index. Raises IndexMismatchError and IndexCorruptError."""
     settings = IndexSettings.from_catalog(catalog, renewing=True)
-    return AnnPolicy(settings.ann, settings.fingerprint.dimension)
+    return AnnPolicy(settings.ann, settings.fingerprint.dimension, settings.keeps_none)

@@ -14,9 +14,9 @@ from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import (
     FILE_IDS,
     NO_TERMS,
-    VECTORS,
     NewSegment,
     VectorBlocks,
+    is_embedded,
     read_ids,
     window_blocks,
     write_parts,
@@ -108,7 +108,7 @@ def _files_without_vectors(catalog: Catalog) -> set[int]:
     return {
         file_id
         for segment in catalog.segments()
-        if not VECTORS.is_in(segment.manifest)
+        if not is_embedded(segment.manifest)
         for file_id in np.unique(read_ids(catalog.index, segment, FILE_IDS)[segment.alive]).tolist()
     }
 
@@ -119,7 +119,7 @@ def _drop_rows_without_vectors(catalog: Catalog, file_ids: Sequence[int]) -> Non
     A segment that has no row left is dropped. Call this in a transaction.
     """
     for segment in catalog.segments() if file_ids else ():
-        if not VECTORS.is_in(segment.manifest):
+        if not is_embedded(segment.manifest):
             deleted = ~segment.alive | np.isin(read_ids(catalog.index, segment, FILE_IDS), file_ids)
             if deleted.all():
                 catalog.drop_segments([segment.id])

@@ -13,7 +13,14 @@ from pathlib import Path
 from vsearch_core.index.ann_policy import FLAT, AnnPolicy, policy_of
 from vsearch_core.index.commit import advance_generation, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
-from vsearch_core.index.parts import VECTORS, NewSegment, ann_kind_of, open_former, write_parts
+from vsearch_core.index.parts import (
+    CODES,
+    NewSegment,
+    ann_kind_of,
+    is_embedded,
+    open_former,
+    write_parts,
+)
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.own_files import folder_bytes
 from vsearch_core.store.catalog import Catalog, SegmentRecord
@@ -88,8 +95,8 @@ def choose_segments(
 
 
 def _by_vectors(segments: Sequence[SegmentRecord]) -> list[list[SegmentRecord]]:
-    """Return two lists: the segments with vectors, and those without."""
-    return [[each for each in segments if VECTORS.is_in(each.manifest) == having] for having in (True, False)]
+    """Return two lists: the segments with vectors or codes of them, and those without."""
+    return [[each for each in segments if is_embedded(each.manifest) == having] for having in (True, False)]
 
 
 def _choose_alike(segments: Sequence[SegmentRecord], limits: IndexLimits, ann: AnnPolicy) -> list[SegmentRecord]:
@@ -168,10 +175,11 @@ def unsuited(segments: Sequence[SegmentRecord], limits: IndexLimits, ann: AnnPol
     """Return the segments that have another way to search vectors than the policy wants.
 
     These are the segments with a graph that should have inverted lists, or the other way round; if there are none,
-    those that have neither, unless they have too few rows together or the policy wants neither. Segments without
-    vectors are left out.
+    those that have neither, unless they have too few rows together or the policy wants neither. In an index that keeps
+    no vectors, they are those that have any, unless they have too few rows for a codebook. Segments without vectors are
+    left out.
     """
-    segments = _by_vectors(segments)[0]
+    segments = [each for each in _by_vectors(segments)[0] if not CODES.is_in(each.manifest)]
     kinds = [ann_kind_of(segment.manifest) for segment in segments]
     wrong = [
         segment
@@ -179,6 +187,8 @@ def unsuited(segments: Sequence[SegmentRecord], limits: IndexLimits, ann: AnnPol
         if kind not in (FLAT, ann.kind(segment.rows, limits))
     ]
     without = [segment for segment, kind in zip(segments, kinds, strict=True) if kind == FLAT]
+    if ann.keeps_none:
+        return segments if sum(segment.live_rows for segment in segments) >= limits.coded_rows else wrong
     rows = sum(segment.live_rows for segment in without)
     is_enough = rows >= limits.graph_rows and ann.kind(rows, limits) != FLAT
     return wrong or (without if is_enough else [])

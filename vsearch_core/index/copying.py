@@ -120,6 +120,8 @@ class LocalCopySource:
                 segment, row = places[number]
                 if not segment.has_vectors:
                     raise InputError(str(catalog.index), "some chunks have no vectors yet", "not-embedded")
+                if segment.coded is not None:
+                    raise InputError(str(catalog.index), "it keeps no vectors, which a copy needs", "vectors-missing")
                 vector = segment.arrays[vectors_name()][row].tobytes()
                 records.append(Record(vector, segment.window_codes(row)).to_bytes())
             yield CopiedFile(facts[1:], [row for _, row in rows], records)

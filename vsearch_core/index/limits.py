@@ -15,7 +15,7 @@ class IndexLimits:
 
     Segments: a segment with at least `graph_rows` rows gets a graph or inverted lists (see `index.ann_policy`); a scan
     of fewer rows takes only a millisecond. Unless the user has chosen, it gets a graph if building this takes at most
-    `graph_build_bytes` of memory.
+    `graph_build_bytes` of memory. In an index that keeps no vectors, `coded_rows` rows are enough to train a codebook.
     Postings are built from `rows_per_postings_block` rows at a time, whose terms take about 200 MB of memory, or from
     fewer rows if these have `terms_per_postings_block` terms: a forged index may have texts of 5 MB each.
 
@@ -32,6 +32,7 @@ class IndexLimits:
     chunks_per_re_embedding_block: int = 512
     graph_rows: int = 16_384
     graph_build_bytes: int = 4_000_000_000
+    coded_rows: int = 1024
     rows_per_postings_block: int = 8192
     terms_per_postings_block: int = 6_000_000
     segments_per_tier: int = 8

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from vsearch_core import kernel_cache
 from vsearch_core.ann.check import check_graph, check_lists, check_pq
-from vsearch_core.ann.flat import non_unit_rows
+from vsearch_core.ann.codes import TRAINED_ROWS, Codebook, CodedVectors, encode, train_codebook
+from vsearch_core.ann.flat import non_unit_rows, to_fixed
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.ann.ivf import InvertedLists
-from vsearch_core.ann.pq import CODES, PqLists
+from vsearch_core.ann.pq import CODES as PQ_CODES
+from vsearch_core.ann.pq import PqLists
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index import ann_policy
@@ -45,11 +47,13 @@ WINDOW_CODES = "windows_codes"
 GRAPH_PREFIX = "graph_"
 IVF_PREFIX = "ivf_"
 PQ_PREFIX = "pq_"
+CODES_PREFIX = "codes_"
+CODES_ROWS = "codes_rows"
 NO_TERMS = TermStore()  # stays empty
 _ROWS_PER_BLOCK = 4096  # rows of an array that are copied at a time
 
 Mask = NDArray[np.bool_]
-Stored = TypeVar("Stored", Graph, InvertedLists, PqLists)
+Stored = TypeVar("Stored", Graph, InvertedLists, PqLists, CodedVectors)
 Lists = TypeVar("Lists", InvertedLists, PqLists)
 
 
@@ -94,10 +98,10 @@ class NewSegment:
 
     `chunk_ids` and `file_ids` (n,) int64 are the chunk and the file of each row; the texts come from the catalog.
     `vectors` has the vectors by vector space, if they are new or changed, and `windows` the late windows that belong to
-    them, or None if the embedder makes none. `terms` has the terms of some chunks, which needn't be analyzed. `former`
-    are the segments from which the rows are copied, in this order; it is empty if the rows are in no segment yet.
-    `changed` names the data that has changed since the former segments were written; parts made from it must be built
-    again.
+    them, or None if the embedder makes none. `terms` has the terms of some chunks, which needn't be analyzed. `coded`
+    are codes of the rows' vectors instead of these. `former` are the segments from which the rows are copied, in this
+    order; it is empty if the rows are in no segment yet. `changed` names the data that has changed since the former
+    segments were written; parts made from it must be built again.
     """
 
     catalog: Catalog
@@ -110,6 +114,7 @@ class NewSegment:
     limits: IndexLimits = DEFAULT_LIMITS
     windows: WindowBlocks | None = None
     terms: TermStore = NO_TERMS
+    coded: CodedVectors | None = None
 
     @classmethod
     def merge(
@@ -148,8 +153,22 @@ class NewSegment:
 
     @property
     def has_vectors(self) -> bool:
-        """Return True if the rows have vectors. If not, only keywords find them."""
-        return bool(self.vectors) or any(vectors_name() in each.arrays for each in self.former)
+        """Return True if the rows have vectors, and keep them: see `gets_codes`."""
+        has_any = bool(self.vectors) or any(VECTORS.is_in(each.arrays) for each in self.former)
+        return has_any and not self.gets_codes
+
+    @property
+    def gets_codes(self) -> bool:
+        """Return True if the rows get codes instead of vectors: see docs/adr/0064-archive-indexes.md.
+
+        That is so if some of them have only codes, or if the index keeps no vectors and the rows are enough to train a
+        codebook. Vectors that are new are stored first, so that codebooks are trained on many.
+        """
+        if self.coded is not None or any(CODES.is_in(each.arrays) for each in self.former):
+            return True
+        has_former = not self.vectors and any(VECTORS.is_in(each.arrays) for each in self.former)
+        is_enough = len(self.chunk_ids) >= self.limits.coded_rows
+        return has_former and is_enough and ann_policy.policy_of(self.catalog).keeps_none
 
     @property
     def is_copy(self) -> bool:
@@ -583,6 +602,104 @@ def _pq_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[
     return _faults(stored_pq(arrays), check_pq, "its PQ codes are damaged", arrays, dimensions)
 
 
+# Codes of an index that keeps no vectors
+
+
+def _build_codes(segment: NewSegment, writer: SegmentWriter) -> None:
+    """Write the codes of all rows: those that former segments have, and new ones for vectors.
+
+    All segments of an index have the same codebook, so that codes are copied. If there is none yet, one is trained.
+    Raises StoppedError if stopped, and IndexCorruptError.
+    """
+    coded = segment.coded
+    try:
+        if coded is not None:
+            _write_codes(writer, len(coded.rows), coded.codebook, iter([coded.rows]))
+        else:
+            _merge_codes(segment, writer)
+    except (IndexError, KeyError, ValueError) as error:
+        raise IndexCorruptError(str(segment.catalog.index), f"its codes are damaged ({error})") from error
+
+
+def _merge_codes(segment: NewSegment, writer: SegmentWriter) -> None:
+    from vsearch_core.ann.ready import load_pq_kernels
+
+    report = _prepare(segment, "coding", load_pq_kernels)
+    coded = [stored_codes(each.arrays) for each in segment.former]
+    codebook = next((each.codebook for each in coded if each is not None), None) or _codebook_of(segment)
+    blocks = (
+        block
+        for each, codes in zip(segment.former, coded, strict=True)
+        for block in _coded_blocks(each, codes, codebook)
+    )
+    rows = len(segment.chunk_ids)
+    _write_codes(writer, rows, codebook, _reported(blocks, rows, report))
+
+
+def _write_codes(writer: SegmentWriter, rows: int, codebook: Codebook, blocks: Iterator[NDArray[np.uint8]]) -> None:
+    """Write the codes of `rows` rows, which come in blocks, and their codebook."""
+    parameters = CodedVectors(codebook, np.empty((0, codebook.bytes), np.uint8)).arrays()
+    writer.add_arrays({CODES_PREFIX + name: array for name, array in parameters.items() if name != "rows"})
+    writer.add(CODES_ROWS, np.dtype(np.uint8), (rows, codebook.bytes), blocks)
+
+
+def _reported(
+    blocks: Iterator[NDArray[np.uint8]], rows: int, report: Callable[[int, int], None]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the blocks, and report how many of the rows are done after each."""
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block)
+        report(done, rows)
+
+
+def _coded_blocks(former: FormerSegment, coded: CodedVectors | None, codebook: Codebook) -> Iterator[NDArray[np.uint8]]:
+    """Yield the codes of a former segment's kept rows in blocks. They are made again only for another codebook."""
+    if coded is not None and coded.codebook.equals(codebook):
+        yield from _kept_blocks([coded.rows], [former.kept])
+        return
+    for start in range(0, len(former.kept), _ROWS_PER_BLOCK):
+        rows = start + np.flatnonzero(former.kept[start : start + _ROWS_PER_BLOCK])
+        vectors = former.arrays[vectors_name()][rows] if coded is None else to_fixed(coded.decoded(rows))
+        yield encode(codebook, vectors, usable_cores())
+
+
+def _codebook_of(segment: NewSegment) -> Codebook:
+    """Return the codebook of another segment of the index, or else train one on a sample of the former vectors."""
+    index = segment.catalog.index
+    for record in segment.catalog.segments():
+        entries = {name: entry for name, entry in record.manifest.items() if CODES.owns(name)}
+        coded = stored_codes(open_segment(index, record.name, entries))
+        if coded is not None:
+            return coded.codebook
+    rows = len(segment.chunk_ids)
+    chosen = np.arange(rows)
+    if rows > TRAINED_ROWS:
+        chosen = np.sort(np.random.default_rng(0).choice(rows, TRAINED_ROWS, replace=False))
+    sample, first = [], 0
+    for each in segment.former:
+        kept = np.flatnonzero(each.kept)
+        own = chosen[(chosen >= first) & (chosen < first + len(kept))] - first
+        sample.append(each.arrays[vectors_name()][kept[own]])
+        first += len(kept)
+    return train_codebook(np.concatenate(sample), threads=usable_cores())
+
+
+def stored_codes(arrays: Arrays) -> CodedVectors | None:
+    """Return the codes from a segment's arrays, or None if it has none.
+
+    Raises KeyError if an array is missing, and ValueError if one contradicts the others.
+    """
+    return _stored(CodedVectors, CODES_PREFIX, arrays)
+
+
+def _code_faults(arrays: Arrays, dimensions: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    coded = stored_codes(arrays)
+    if coded is not None and len(coded.codebook.centre) != dimensions[TEXT]:
+        yield "", f"its codes are not of vectors with {dimensions[TEXT]} dimensions"
+
+
 # All parts, in the order in which their arrays are written: a part may read the arrays of parts before it
 
 VECTORS = vectors_part(TEXT)
@@ -643,15 +760,30 @@ PQ = Part(
     wanted=lambda segment: segment.has_vectors and segment.ann_kind.startswith(ann_policy.PQ),
     can_copy=lambda segment, former: ann_kind_of(former) == segment.ann_kind,
 )
+CODES = Part(
+    "codes",
+    (CODES_PREFIX,),
+    Input.VECTORS,
+    _build_codes,
+    by_row=(CODES_ROWS,),
+    faults=_code_faults,
+    optional=True,
+    wanted=lambda segment: segment.gets_codes,
+)
 # The segment's copy of its catalog entry, which `SegmentWriter.finish` writes and `store.recovery` reads
 ABOUT = Part("about", (ABOUT_FILE,), Input.ROWS, _build_nothing, optional=True, counted_as="catalog")
-PARTS = (VECTORS, WINDOWS, IDS, POSTINGS, GRAPH, IVF, PQ, ABOUT)
+PARTS = (VECTORS, WINDOWS, IDS, POSTINGS, GRAPH, IVF, PQ, CODES, ABOUT)
+
+
+def is_embedded(arrays: Iterable[str]) -> bool:
+    """Return True if a segment with arrays of these names has vectors or their codes. If not, only keywords find it."""
+    return any(VECTORS.owns(name) or CODES.owns(name) for name in arrays)
 
 
 def ann_kind_of(arrays: Iterable[str]) -> str:
     """Return what a segment with arrays of these names has, as `AnnPolicy.kind`."""
     arrays = tuple(arrays)
-    sizes = [name.removeprefix(PQ_PREFIX + CODES) for name in arrays if name.startswith(PQ_PREFIX + CODES)]
+    sizes = [name.removeprefix(PQ_PREFIX + PQ_CODES) for name in arrays if name.startswith(PQ_PREFIX + PQ_CODES)]
     if sizes and sizes[0].isdecimal():
         return ann_policy.pq_kind(int(sizes[0]))
     kinds = {ann_policy.GRAPH: GRAPH, ann_policy.IVF: IVF}
@@ -717,7 +849,8 @@ def open_parts(index: Path, record: SegmentRecord) -> dict[str, NDArray[Any]]:
     manifest = {name: entry for name, entry in record.manifest.items() if not ABOUT.owns(name)}
     arrays = open_segment(index, record.name, manifest, unverified)
     for part in PARTS:
-        if part.made_from is Input.VECTORS and part.is_in(arrays) and not VECTORS.is_in(arrays):
+        needs_vectors = part.made_from is Input.VECTORS and part is not CODES
+        if needs_vectors and part.is_in(arrays) and not VECTORS.is_in(arrays):
             reason = f"the catalog lists its {part.name}, but no file of its array {vectors_name()!r}"
             raise IndexCorruptError(f"{index}: segment {record.name}", reason)
         for name in part.by_row:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.index.commit import advance_generation, require_free_space, sweep
+from vsearch_core.index.compaction import compact_until_stopped
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits, most_bytes_of_texts
 from vsearch_core.index.parts import (
     CHUNK_IDS,
@@ -37,6 +38,7 @@ from vsearch_core.index.settings import (
     VECTOR_SCALE,
     IndexOptions,
     IndexSettings,
+    check_vectors,
     new_settings,
     refuse_other_chunking,
 )
@@ -108,11 +110,16 @@ def re_embed_index(
             spec = new_spec(former, options)
             embedder = open_embedder(spec)
             same = {name: getattr(former, name) for name in ("chunk_words", "overlap_words", "language", "ann")}
+            check_vectors(options.vectors)
+            same["vectors"] = options.vectors or former.vectors
             complete = replace(options, embedder=spec.provider, model=spec.model, base_url=spec.base_url, **same)
             settings = new_settings(complete, embedder.fingerprint)
             run = _ReEmbedding(catalog, settings, embedder, observer, limits)
             is_made_by = settings == former and not lacks_windows(catalog, embedder)
             done = is_made_by or run.embed_and_swap()
+            if done and settings.keeps_none:
+                compact_until_stopped(catalog, observer, limits)
+                sweep(catalog)
             return ReEmbedSummary(
                 index=index,
                 generation=catalog.generation,

@@ -6,7 +6,7 @@ lost a vector to a segment without vectors, and one transaction replaces the dam
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from shutil import copystat
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.ann.codes import Codebook, CodedVectors, code_bytes
 from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.embed.late_windows import code_type
@@ -27,11 +28,14 @@ from vsearch_core.index.commit import advance_generation, commit_staged, segment
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import (
     CHUNK_IDS,
-    VECTORS,
+    CODES,
+    CODES_ROWS,
     WINDOW_CODES,
     WINDOW_STOPS,
     NewSegment,
     VectorBlocks,
+    is_embedded,
+    stored_codes,
     vectors_name,
     window_blocks,
     write_parts,
@@ -57,7 +61,7 @@ from vsearch_core.store.lock import writer_lock
 from vsearch_core.store.records import Record
 from vsearch_core.store.recovery.catalog import delete_recovery_files, recover_catalog
 from vsearch_core.store.recovery.segments import orphan_segments
-from vsearch_core.store.segment import SEGMENTS_DIR, Manifest, recover_array, row_span
+from vsearch_core.store.segment import SEGMENTS_DIR, open_segment, recover_array, row_span
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, SUFFIXES, reserve_ids
 
 _ROWS_PER_BLOCK = 512  # rows whose vectors are in memory at a time
@@ -269,10 +273,13 @@ class _SegmentRepair:
             chunk_ids, self._chunks_of_intact_segments(chunk_ids, file_ids, with_vectors=False)
         )
         missing = {*chunk_ids[~in_intact].tolist()}
+        files = dict(zip(chunk_ids.tolist(), file_ids.tolist(), strict=True))
         sources = [*self._orphans(missing, catalog_replaced=summary.catalog), *self.damaged]
         found = (pair for record in sources for pair in self._intact_records(record))
         records = {chunk_id: kept for chunk_id, kept in found if chunk_id in missing}
-        has_vector = in_intact | np.isin(chunk_ids, np.fromiter(records, np.int64, len(records)))
+        codebook, codes = self._recovered_codes(sources, missing - records.keys())
+        recovered = np.array([*records, *codes], np.int64)
+        has_vector = in_intact | np.isin(chunk_ids, recovered)
         incomplete_files = np.unique(file_ids[~has_vector])
         in_incomplete = np.isin(file_ids, incomplete_files)
         rebuilt = chunk_ids[~in_incomplete & ~in_intact]
@@ -282,11 +289,17 @@ class _SegmentRepair:
             return
         for record in self.intact:
             records |= self._live_records(record, chunk_ids[in_incomplete], file_ids[in_incomplete])
-        files = dict(zip(chunk_ids.tolist(), file_ids.tolist(), strict=True))
+        has_code = np.isin(rebuilt, np.array([*codes], np.int64))
+        coded = [codes[each] for each in rebuilt[has_code].tolist()]
+        segments = [
+            self._segment(rebuilt[~has_code], files, records=records),
+            self._segment(rebuilt[has_code], files, coded=CodedVectors(codebook, np.stack(coded)) if coded else None),
+            self._segment(stripped, files),
+        ]
         written = [
-            (len(ids), *self._write_segment(ids, np.array([files[each] for each in ids.tolist()], np.int64), kept))
-            for ids, kept in ((rebuilt, records), (stripped, None))
-            if len(ids)
+            (len(each.chunk_ids), *write_parts(each, self.catalog.settings()))
+            for each in segments
+            if len(each.chunk_ids)
         ]
         for record in self.damaged:  # before the commit: from then on any writer may delete them
             self.quarantine.keep_folder(self.catalog.index / SEGMENTS_DIR / record.name)
@@ -380,29 +393,83 @@ class _SegmentRepair:
     def _live_records(self, record: SegmentRecord, chunk_ids: Ids, file_ids: Ids) -> dict[int, Record]:
         """Return the records, by chunk id, that an intact segment has of these live chunks."""
         view = view_segment(self.catalog, record)
-        if not view.has_vectors:
+        if not view.has_vectors or view.coded is not None:  # a code is no vector to be staged
             return {}
         rows = np.flatnonzero(is_live(view, chunk_ids, file_ids)).tolist()
         return {int(view.chunk_ids[row]): Record(view.vectors[row].tobytes(), view.window_codes(row)) for row in rows}
 
-    def _write_segment(self, chunk_ids: Ids, file_ids: Ids, records: dict[int, Record] | None) -> tuple[str, Manifest]:
-        """Write a segment of chunks with these records, or one without vectors. Raises StoppedError."""
-        if records is None:
-            bare = NewSegment(self.catalog, chunk_ids, file_ids, {}, observer=self.observer, limits=self.limits)
-            return write_parts(bare, self.catalog.settings())
+    def _recovered_codes(
+        self, sources: Sequence[SegmentRecord], missing: Collection[int]
+    ) -> tuple[Codebook, dict[int, NDArray[np.uint8]]]:
+        """Return the intact codes of missing chunks in damaged segments, by chunk id, and their codebook.
+
+        If the codebook of a segment is damaged, that of an intact segment counts, if it was the same. Codes of another
+        codebook than the first one's are left out.
+        """
+        found: tuple[Codebook, dict[int, NDArray[np.uint8]]] | None = None
+        for record in sources if missing else ():
+            ids, rows = record.manifest.get(CHUNK_IDS), record.manifest.get(CODES_ROWS)
+            if ids is None or rows is None or (ids.shape, rows.dtype) != ((rows.rows,), "|u1"):
+                continue
+            codebook = self._codebook(record)
+            if (
+                codebook is None
+                or rows.shape[1:] != (codebook.bytes,)
+                or not (found or (codebook,))[0].equals(codebook)
+            ):
+                continue
+            found = found or (codebook, {})
+            codes, intact = recover_array(self.catalog.index, record.name, CODES_ROWS, rows)
+            chunk_ids, has_id = recover_array(self.catalog.index, record.name, CHUNK_IDS, ids)
+            kept = np.flatnonzero(intact & has_id)
+            found[1].update({number: codes[row] for row, number in zip(kept, chunk_ids[kept].tolist(), strict=True)})
+        if found is None:
+            return Codebook(np.zeros(0, np.int16), np.zeros((0, 0), np.int16), np.zeros((0, 0), np.float32)), {}
+        return found[0], {number: code for number, code in found[1].items() if number in missing}
+
+    def _codebook(self, record: SegmentRecord) -> Codebook | None:
+        """Return the codebook of a damaged segment's codes: its own, or the same of an intact one; None if lost."""
+        entries = {name: entry for name, entry in record.manifest.items() if CODES.owns(name) and name != CODES_ROWS}
+        no_rows = np.empty((0, code_bytes(self.dimension)), np.uint8)
+        for source in (record, *self.intact):
+            if any(source.manifest.get(name) != entry for name, entry in entries.items()):
+                continue
+            try:
+                arrays = open_segment(self.catalog.index, source.name, entries)
+                coded = stored_codes({**arrays, CODES_ROWS: no_rows})
+            except (FileNotFoundError, IndexCorruptError, KeyError, ValueError):
+                continue
+            if coded is not None and len(coded.codebook.centre) == self.dimension:
+                return coded.codebook
+        return None
+
+    def _segment(
+        self,
+        chunk_ids: Ids,
+        files: Mapping[int, int],
+        *,
+        records: Mapping[int, Record] | None = None,
+        coded: CodedVectors | None = None,
+    ) -> NewSegment:
+        """Return a new segment of chunks with these records or codes, or one without vectors."""
         numbers = chunk_ids.tolist()
-        blocks = (numbers[start : start + _ROWS_PER_BLOCK] for start in range(0, len(numbers), _ROWS_PER_BLOCK))
-        matrix = (np.frombuffer(b"".join(records[number].vector for number in block), np.int16) for block in blocks)
-        segment = NewSegment(
+        file_ids = np.array([files[number] for number in numbers], np.int64)
+        vectors, windows = {}, None
+        if records is not None:
+            blocks = (numbers[start : start + _ROWS_PER_BLOCK] for start in range(0, len(numbers), _ROWS_PER_BLOCK))
+            matrix = (np.frombuffer(b"".join(records[number].vector for number in block), np.int16) for block in blocks)
+            vectors = {TEXT: VectorBlocks((len(numbers), self.dimension), matrix)}
+            windows = window_blocks([records[number].windows for number in numbers], self.dimension)
+        return NewSegment(
             self.catalog,
             chunk_ids,
             file_ids,
-            {TEXT: VectorBlocks((len(numbers), self.dimension), matrix)},
+            vectors,
             observer=self.observer,
             limits=self.limits,
-            windows=window_blocks([records[number].windows for number in numbers], self.dimension),
+            windows=windows,
+            coded=coded,
         )
-        return write_parts(segment, self.catalog.settings())
 
     def _wrong_tombstones(self, moved: Ids) -> Sequence[tuple[SegmentRecord, NDArray[np.bool_]]]:
         """Return the intact segments with wrong tombstones, and the right ones: one row per live chunk.
@@ -413,7 +480,7 @@ class _SegmentRepair:
         wrong = []
         chunk_ids, file_ids = self.catalog.live_chunks()
         seen = moved
-        for record in sorted(self.intact, key=lambda each: (VECTORS.is_in(each.manifest), each.id), reverse=True):
+        for record in sorted(self.intact, key=lambda each: (is_embedded(each.manifest), each.id), reverse=True):
             view = view_segment(self.catalog, record)
             rows = view.chunk_ids
             live = is_live(view, chunk_ids, file_ids)

@@ -39,6 +39,7 @@ class IndexOptions:
     default_base_urls: Mapping[str, str] = field(default_factory=dict)  # by provider, for where no `base_url` is named
     ann: str | None = None
     image_model: str | None = None  # "none" for none
+    vectors: str | None = None
 
     @property
     def spec(self) -> EmbedderSpec:
@@ -68,7 +69,8 @@ class IndexSettings:
     `fingerprint` identifies the embedder that made the vectors; `model` and `base_url` are used to open it again (see
     `EmbedderSpec`). `analyzer` is the version of the analyzer that made the postings. `ann` is one of
     `config.ANN_CHOICES` or "pqN": what large segments get, so that their vectors can be searched faster than by a scan.
-    It can be changed at any time.
+    It can be changed at any time. `vectors` is one of `config.VECTORS_CHOICES`: with "none", the index keeps codes of
+    its vectors only (docs/adr/0064-archive-indexes.md).
     """
 
     fingerprint: Fingerprint
@@ -79,6 +81,12 @@ class IndexSettings:
     base_url: str | None = None
     analyzer: int = field(default=VERSION, compare=False)  # the version that made the postings
     ann: str = field(default=config.ANN_CHOICES[0], compare=False)
+    vectors: str = config.VECTORS_CHOICES[0]
+
+    @property
+    def keeps_none(self) -> bool:
+        """Return True if the index keeps codes of its vectors only."""
+        return self.vectors == config.VECTORS_CHOICES[1]
 
     @property
     def spaces(self) -> Mapping[str, Fingerprint]:
@@ -113,6 +121,7 @@ class IndexSettings:
             ANALYZER: self.analysis.signature,
             "base_url": self.base_url or "",
             "ann": self.ann,
+            "vectors": self.vectors,
         }
 
     def refuse_impossible_values(self) -> None:
@@ -123,6 +132,7 @@ class IndexSettings:
         if not all(isinstance(value, str) for name, value in asdict(self.fingerprint).items() if name != "dimension"):
             raise TypeError("the fingerprint holds other values than texts")
         check_ann(self.ann)
+        check_vectors(self.vectors)
 
     @classmethod
     def from_catalog(cls, catalog: SettingsReader, *, renewing: bool = False) -> "IndexSettings":
@@ -146,6 +156,7 @@ class IndexSettings:
                 values["language"],
                 values.get("base_url") or None,  # an index of version 0.1 has none
                 ann=values.get("ann") or config.ANN_CHOICES[0],  # nor this
+                vectors=values.get("vectors") or config.VECTORS_CHOICES[0],  # nor this
             )
             chunker, signature = values["chunker"], values[ANALYZER]
             ours = settings.analysis.signature
@@ -179,7 +190,8 @@ def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettin
     model = options.model or fingerprint.model
     language = options.language or config.LANGUAGE
     ann = options.ann or config.ANN_CHOICES[0]
-    return IndexSettings(fingerprint, model, words, overlap, language, options.spec.base_url, ann=ann)
+    vectors = options.vectors or config.VECTORS_CHOICES[0]
+    return IndexSettings(fingerprint, model, words, overlap, language, options.spec.base_url, ann=ann, vectors=vectors)
 
 
 def check_ann(choice: str | None) -> None:
@@ -189,6 +201,12 @@ def check_ann(choice: str | None) -> None:
     if choice is not None and choice not in config.ANN_CHOICES and (size is None or not least <= size <= most):
         names = ", ".join(config.ANN_CHOICES)
         raise ArgumentError("ann", f"{choice!r} is not one of {names}, or pqN with N from {least} to {most} bytes")
+
+
+def check_vectors(choice: str | None) -> None:
+    """Raise ArgumentError if the choice is none of `config.VECTORS_CHOICES`; None is allowed."""
+    if choice not in (None, *config.VECTORS_CHOICES):
+        raise ArgumentError("vectors", f"{choice!r} is not one of {', '.join(config.VECTORS_CHOICES)}")
 
 
 def pq_bytes(choice: str) -> int | None:
@@ -211,6 +229,8 @@ def refuse_other_options(index: str, settings: IndexSettings, options: IndexOpti
     """Raise IndexMismatchError if an option differs from the index's setting."""
     made_with = {"embedder": settings.fingerprint.provider, "dimension": settings.fingerprint.dimension}
     _refuse_differences(index, made_with, options, "other-embedder")
+    if settings.keeps_none and options.vectors == config.VECTORS_CHOICES[0]:
+        raise IndexMismatchError(index, "it has kept no vectors so far", "vectors-not-kept")
     refuse_other_chunking(index, settings, options)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.ann.codes import CodedVectors
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.ann.ivf import InvertedLists
 from vsearch_core.ann.pq import PqLists
@@ -17,12 +18,13 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.parts import (
     CHUNK_IDS,
     FILE_IDS,
-    VECTORS,
     WINDOW_CODES,
     WINDOW_STOPS,
     WINDOWS,
     Part,
+    is_embedded,
     open_parts,
+    stored_codes,
     stored_graph,
     stored_lists,
     stored_pq,
@@ -55,19 +57,23 @@ class SegmentView:
     graph: Graph | None
     manifest: Manifest
     lists: InvertedLists | PqLists | None = None
+    coded: CodedVectors | None = None
 
     @property
     def vectors(self) -> NDArray[Any]:
         """Return the vectors of the texts, (n, dimension) int16, as `ann.flat.to_fixed` makes them.
 
-        Raises KeyError if the segment has none.
+        Raises KeyError if the segment has none, or only their codes (`coded`).
         """
         return self.arrays[vectors_name()]
 
     @property
     def has_vectors(self) -> bool:
-        """Return True if the segment has vectors. If not, only keywords find its chunks: they are not embedded yet."""
-        return VECTORS.is_in(self.arrays)
+        """Return True if the segment has vectors, or codes of them.
+
+        If not, only keywords find its chunks: they are not embedded yet.
+        """
+        return is_embedded(self.arrays)
 
     @property
     def is_indexed(self) -> bool:
@@ -250,7 +256,7 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
     arrays = open_parts(catalog.index, record)
     try:
         postings, graph = Postings.from_arrays(arrays), stored_graph(arrays)
-        lists = stored_lists(arrays) or stored_pq(arrays)
+        lists, coded = stored_lists(arrays) or stored_pq(arrays), stored_codes(arrays)
         if WINDOWS.is_in(arrays):
             _ = arrays[WINDOW_STOPS], arrays[WINDOW_CODES]
     except KeyError as error:
@@ -259,4 +265,4 @@ def view_segment(catalog: Catalog, record: SegmentRecord) -> SegmentView:
         ) from None
     except ValueError as error:
         raise IndexCorruptError(f"{catalog.index}: segment {record.name}", str(error)) from None
-    return SegmentView(record.name, arrays, record.alive, postings, graph, record.manifest, lists)
+    return SegmentView(record.name, arrays, record.alive, postings, graph, record.manifest, lists, coded)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.index.named_sources import outside_paths
-from vsearch_core.index.parts import GRAPH, IVF, PQ, part_sizes
+from vsearch_core.index.parts import CODES, GRAPH, IVF, PQ, part_sizes
 from vsearch_core.index.pictures import load_image_model
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import CHOSEN, Source, catalog_sources, source_to_json
@@ -31,12 +31,14 @@ class Status:
     inside the sources that the user removed from the index. `dead_rows` is the number of deleted rows still on disk.
     `graph_segments` segments, with `graph_rows` rows, have a graph, and `ivf_segments`, with `ivf_rows` rows, have
     inverted lists; of `pq_segments` and `pq_rows`, the lists have PQ codes. `ann` is the choice between them (see
-    `settings.check_ann`). `pending_files` and `pending_chunks` are the files and chunks that a run that was stopped, or
-    still goes on, has not embedded; of these, only keywords find the `keyword_files` and `keyword_chunks`, and nothing
-    finds the others. `re_embedding` is True if a re-embedding was stopped. `outside` are the sources outside the folder
-    around the index. `walks` has the options with which each source was walked last, by path. `files_by_state` has the
-    number of files in each state of `store.states.STATES`, and in the state "keywords" if there are any. `image_model`
-    identifies the model that sees pictures, of which `picture_vectors` have a vector; it is None if there is none.
+    `settings.check_ann`). `vectors` is "none" if the index keeps only codes of its vectors, as `coded_segments`
+    segments with `coded_rows` rows do; the others are too small as yet. `pending_files` and `pending_chunks` are the
+    files and chunks that a run that was stopped, or still goes on, has not embedded; of these, only keywords find the
+    `keyword_files` and `keyword_chunks`, and nothing finds the others. `re_embedding` is True if a re-embedding was
+    stopped. `outside` are the sources outside the folder around the index. `walks` has the options with which each
+    source was walked last, by path. `files_by_state` has the number of files in each state of `store.states.STATES`,
+    and in the state "keywords" if there are any. `image_model` identifies the model that sees pictures, of which
+    `picture_vectors` have a vector; it is None if there is none.
     """
 
     index: Path | str
@@ -71,6 +73,9 @@ class Status:
     keyword_chunks: int = 0
     image_model: Fingerprint | None = None
     picture_vectors: int = 0
+    vectors: str = config.VECTORS_CHOICES[0]
+    coded_segments: int = 0
+    coded_rows: int = 0
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -81,7 +86,8 @@ def read_status(snapshot: Snapshot) -> Status:
     sources = sorted(zip(catalog.sources(), catalog_sources(root, catalog), strict=True), key=itemgetter(0))
     linked = [record for record in records if GRAPH.is_in(record.manifest)]
     grouped = [record for record in records if IVF.is_in(record.manifest)]
-    coded = [record for record in records if PQ.is_in(record.manifest)]
+    quantised = [record for record in records if PQ.is_in(record.manifest)]
+    coded = [record for record in records if CODES.is_in(record.manifest)]
     live, staged, unembedded = catalog.counts()
     chunks_without, files_without = live_chunks_without_vectors(catalog)
     keyword_files = {*files_without.tolist()}
@@ -113,12 +119,15 @@ def read_status(snapshot: Snapshot) -> Status:
         ann=settings.ann,
         ivf_segments=len(grouped),
         ivf_rows=sum(record.rows for record in grouped),
-        pq_segments=len(coded),
-        pq_rows=sum(record.rows for record in coded),
+        pq_segments=len(quantised),
+        pq_rows=sum(record.rows for record in quantised),
         keyword_files=len(keyword_files),
         keyword_chunks=len(chunks_without),
         image_model=None if images is None else images.fingerprint,
         picture_vectors=0 if images is None else count_pictures(catalog, picture_extensions(), images.key),
+        vectors=settings.vectors,
+        coded_segments=len(coded),
+        coded_rows=sum(record.rows for record in coded),
     )
 
 

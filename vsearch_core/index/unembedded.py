@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.index.limits import most_bytes_of_texts
-from vsearch_core.index.parts import CHUNK_IDS, FILE_IDS, VECTORS, read_ids
+from vsearch_core.index.parts import CHUNK_IDS, FILE_IDS, is_embedded, read_ids
 from vsearch_core.store.catalog import Catalog
 
 _DAY_NS = 86_400_000_000_000
@@ -30,15 +30,15 @@ def live_chunks_without_vectors(catalog: Catalog, index: Path | None = None) -> 
     folder = index or catalog.index
     found: tuple[list[Ids], list[Ids]] = ([np.empty(0, np.int64)], [np.empty(0, np.int64)])
     for record in catalog.segments():
-        if not VECTORS.is_in(record.manifest):
+        if not is_embedded(record.manifest):
             for ids, name in zip(found, (CHUNK_IDS, FILE_IDS), strict=True):
                 ids.append(read_ids(folder, record, name)[record.alive])
     return np.concatenate(found[0]), np.concatenate(found[1])
 
 
 def has_vectors(catalog: Catalog) -> bool:
-    """Return True if the index has a vector in a segment, or a staged one."""
-    return any(VECTORS.is_in(record.manifest) for record in catalog.segments()) or catalog.has_staged_vectors()
+    """Return True if the index has a vector, or a code of one, in a segment, or a staged vector."""
+    return any(is_embedded(record.manifest) for record in catalog.segments()) or catalog.has_staged_vectors()
 
 
 def unembedded_chunks(catalog: Catalog, index: Path | None = None) -> tuple[Ids, Ids]:

@@ -37,6 +37,7 @@ from vsearch_core.index.settings import (
     IndexOptions,
     IndexSettings,
     check_ann,
+    check_vectors,
     chunk_sizes,
     new_settings,
     refuse_other_model,
@@ -202,6 +203,7 @@ def is_new_index(index: Path, sources: Sequence[Source], options: IndexOptions, 
     ChunkOptions(*chunk_sizes(options))  # raises for sizes out of range
     Analysis(options.language or config.LANGUAGE)  # raises for an unknown language
     check_ann(options.ann)
+    check_vectors(options.vectors)
     return is_new
 
 
@@ -435,9 +437,11 @@ class _Update:
                 with catalog.transaction():
                     catalog.put_setting("base_url", self.options.base_url)
         self._set_image_model(catalog)
-        if self.options.ann not in (None, settings.ann):
-            with catalog.transaction():
-                catalog.put_setting("ann", str(self.options.ann))
+        for name in ("ann", "vectors"):
+            choice = getattr(self.options, name)
+            if choice not in (None, getattr(settings, name)):
+                with catalog.transaction():
+                    catalog.put_setting(name, choice)
 
     def _open_named_images(self) -> "ImageEmbedder | None":
         """Return the embedder of the image model that the options name, or None if they name none."""

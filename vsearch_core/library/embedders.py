@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.settings import IndexOptions, IndexSettings
     from vsearch_core.model import EmbedderSpec
     from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery
+    from vsearch_core.search.rescoring import DocumentVectors
 
 
 Consent = Callable[["EmbedderSpec", str], bool]
@@ -52,6 +53,7 @@ class Embedders:
         self._base_url = base_url
         self._agreed: EmbedderSpec | None = None
         self._opened: tuple[EmbedderSpec, Embedder] | None = None
+        self._documents: tuple[Embedder, DocumentVectors] | None = None
         self._lock = Lock()
 
     def require_permission(self, spec: "EmbedderSpec") -> None:
@@ -90,8 +92,14 @@ class Embedders:
         Raises IndexMismatchError if the model has changed since then, and ModelError.
         """
         from vsearch_core.search.pipeline import query_embedding
+        from vsearch_core.search.rescoring import DocumentVectors
 
-        return query_embedding(self.open_for(settings))(text)
+        embedder = self.open_for(settings)
+        with self._lock:
+            if self._documents is None or self._documents[0] is not embedder:
+                self._documents = embedder, DocumentVectors(embedder)
+            documents = self._documents[1]
+        return query_embedding(embedder, documents)(text)
 
     def is_open(self, spec: "EmbedderSpec") -> bool:
         """Return True if the embedder is open already."""

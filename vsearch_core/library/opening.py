@@ -34,6 +34,7 @@ def open_index(
     language: str | None = None,
     ann: str | None = None,
     image_model: str | None = None,
+    vectors: str | None = None,
     api_key: str | None = None,
     default_base_urls: Mapping[str, str] | None = None,
     cache_dir: str | Path | None = None,
@@ -68,6 +69,8 @@ def open_index(
         image_model: A CLIP or SigLIP model, by name or folder. The next update gives each picture a vector of it, by
             which searches find what pictures show; another model than before replaces all of these vectors, and "none"
             ends this. By default, the index keeps the model that it has.
+        vectors: "none" keeps only codes of the vectors once there are 1,024 chunks, about 0.2 kB a chunk; queries then
+            embed the texts of their best candidates again. "keep", the default, keeps the vectors.
         api_key: The key for a remote embedder. It is sent only to the provider's own address, and to an address that
             this call names or `consent` allows.
         default_base_urls: The addresses of remote embedders by provider, used if neither `base_url` nor the index gives
@@ -111,6 +114,7 @@ def open_index(
         default_base_urls or {},
         ann,
         image_model,
+        vectors,
     )
     cache = None if cache_dir is None else Path(cache_dir)
     embedders = Embedders(folder, requested, cache, open_embedder, consent, approve, api_key, open_image_embedder)

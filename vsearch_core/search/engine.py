@@ -49,7 +49,8 @@ class Candidates:
     is what confidences are computed from. `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is
     the weight of the query's rare words that each chunk has (`search.rarity`), or None if there are none. `coverage` is
     the share of the live chunks, from 0 to 1, whose vectors can be compared with the query's. `pictures` are the scores
-    by what pictures show, or None if these were not searched.
+    by what pictures show, or None if these were not searched. `coded` (n,) is True for chunks of which the index keeps
+    a code instead of a vector, so that their cosines are estimates; None if it has all vectors.
     """
 
     ids: Ids
@@ -67,11 +68,12 @@ class Candidates:
     list_kinds: tuple[str, ...] = ()
     coverage: float = 1.0
     pictures: PictureScores | None = None
+    coded: NDArray[np.bool_] | None = None
 
     @property
     def exact(self) -> bool:
         """Return True if no search may have missed a chunk."""
-        return self.ef_search is None and self.nprobe is None
+        return self.ef_search is None and self.nprobe is None and self.coded is None
 
 
 @dataclass(frozen=True, slots=True)

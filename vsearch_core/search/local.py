@@ -212,6 +212,7 @@ class LocalSearcher:
             nearest.list_kinds,
             self._coverage,
             pictures,
+            self._are_coded(rows)[order] if vector is not None and self._vectors.has_codes else None,
         )
 
     @cached_property
@@ -251,6 +252,13 @@ class LocalSearcher:
         windows = self._vectors.windows(vector, rows[:count], scores[:count])
         scores[:count], spans[:count] = windows.scores, windows.spans
         return scores, spans
+
+    def _are_coded(self, rows: Rows) -> Mask:
+        """Return True for each of the rows, ascending, whose vector score is an estimate."""
+        coded = np.zeros(len(rows), np.bool_)
+        count = int(np.searchsorted(rows, self._vector_rows))
+        coded[:count] = self._vectors.are_coded(rows[:count])
+        return coded
 
     def _order(self, ids: Ids, file_keys: NDArray[np.int64]) -> Rows | slice:
         """Return the order of candidates, which decides between equal scores.

@@ -21,6 +21,7 @@ from vsearch_core.search.pictures import EmbedPictureQuery, with_pictures
 from vsearch_core.search.proximity import NEAREST, add_proximity
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rerank import Rerank, Reranking, passages, scores_within
+from vsearch_core.search.rescoring import EmbedTexts, rescored
 from vsearch_core.search.results import Hit, Results
 from vsearch_core.search.snippets import WIDTH
 from vsearch_core.search.versions import asks_for_newest
@@ -35,18 +36,23 @@ NEWEST_LEAST = 0.9
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedQuery:
-    """A query's unit vector, (dimension,), and the share of the query that the model can read, from 0 to 1."""
+    """A query's unit vector, (dimension,), and the share of the query that the model can read, from 0 to 1.
+
+    `embed_texts` embeds texts of chunks with the same model, for an index that keeps only codes of their vectors.
+    Without it, codes decide.
+    """
 
     vector: NDArray[np.float32]
     legible: float = 1.0
+    embed_texts: EmbedTexts | None = None
 
 
 EmbedQuery = Callable[[str], EmbeddedQuery]
 
 
-def query_embedding(embedder: Embedder) -> EmbedQuery:
-    """Return a function that embeds a query's text with the embedder."""
-    return lambda text: EmbeddedQuery(embedder.embed_queries([text])[0], embedder.legible_share(text))
+def query_embedding(embedder: Embedder, embed_texts: EmbedTexts | None = None) -> EmbedQuery:
+    """Return a function that embeds a query's text with the embedder. `embed_texts` is that of `EmbeddedQuery`."""
+    return lambda text: EmbeddedQuery(embedder.embed_queries([text])[0], embedder.legible_share(text), embed_texts)
 
 
 def search(
@@ -77,9 +83,10 @@ def search(
         legible = None
     fusion = _fusion(searcher, request, legible)
     watch.lap("embed")
+    embed_texts = None if embedded is None else embedded.embed_texts
     vectors = {TEXT: vector, PICTURES: _picture_vector(searcher, request, embed_for_pictures)}
     searched = {space: each for space, each in vectors.items() if each is not None}
-    ranking = _rank(searcher, request, searched, fusion, legible, watch)
+    ranking = _rank(searcher, request, searched, fusion, legible, watch, embed_texts)
     candidates = ranking.candidates
     watch.lap("search")
     # A hit's share of the tokens depends on the hits before it, so those are packed, too.
@@ -123,6 +130,7 @@ def search(
         skipped=min(request.offset, ranked),
         more=len(ranking.choice.shown) > request.last,
         coverage=candidates.coverage,
+        re_embedded=ranking.re_embedded,
     )
 
 
@@ -160,7 +168,10 @@ def _fusion(searcher: Searcher, request: SearchRequest, legible: float | None) -
 
 @dataclass(frozen=True, slots=True)
 class _Ranking:
-    """Candidates, their scores (n,), the places of those that answer, best first, and the choice of those to show."""
+    """Candidates, their scores (n,), the places of those that answer, best first, and the choice of those to show.
+
+    `re_embedded` is that of `Results`.
+    """
 
     candidates: Candidates
     scores: Scores
@@ -169,6 +180,7 @@ class _Ranking:
     rerank_scores: Scores | None
     reranking: Reranking | None
     confidence: NDArray[np.float64] | None
+    re_embedded: int | None
 
 
 def _rank(
@@ -178,6 +190,7 @@ def _rank(
     fusion: Fusion | None,
     legible: float | None,
     watch: "_StopWatch",
+    embed_texts: EmbedTexts | None,
 ) -> _Ranking:
     """Rank the candidates; go deeper while grouping and collapsing leave too few.
 
@@ -186,10 +199,18 @@ def _rank(
     wanted = request.last + 1
     depth = max(config.CANDIDATES, wanted)
     shingles_of = ShinglesOfChunks(lambda ids: [stored.chunk.text for stored in searcher.hydrate(ids)])
-    reranking = None
+    reranking = re_embedded = None
     while True:
         candidates = searcher.search(request, vectors, depth)
         scores = _combined(candidates, fusion, depth)
+        if candidates.coded is not None:
+            re_embedded = 0
+            if embed_texts is not None:
+                watch.lap("search")
+                best = _best_first(scores)
+                candidates, re_embedded = rescored(searcher, candidates, best, wanted, vectors[TEXT], embed_texts)
+                scores = _combined(candidates, fusion, depth)
+                watch.lap("embed")
         if fusion is not None and fusion.method == "convex" and request.feedback is None:
             scores = _with_proximity(searcher, request, candidates, scores, fusion.alpha)
         confidence = confidences(candidates.scores, candidates.evidence, legible, candidates.cosine_floor)
@@ -218,7 +239,7 @@ def _rank(
         choice = _choose(searcher, request, candidates.ids[order], scores[order], shingles_of)
         nothing_dropped = not request.group_by_file and len(choice.shown) == len(order)
         if exhausted or nothing_dropped or len(choice.shown) >= wanted:
-            return _Ranking(candidates, scores, order, choice, rerank_scores, reranking, confidence)
+            return _Ranking(candidates, scores, order, choice, rerank_scores, reranking, confidence, re_embedded)
         depth *= 4  # one file may hold all of the best chunks, and many may be copies of one
 
 

@@ -147,6 +147,8 @@ class Results:
     the share of the chunks, from 0 to 1, whose vectors can be compared with the query's. It is below 1 while an update
     still embeds chunks: until then, only keywords find the others. `pictures_left_out` is True if pictures were found
     by their texts only, because several indexes were searched, or the image model isn't prepared on this machine.
+    `re_embedded` is the number of candidates that were embedded again, because the index keeps only codes of vectors:
+    their scores are exact, and those of the other chunks are estimates; it is None if the index has all vectors.
     """
 
     query: str
@@ -174,3 +176,4 @@ class Results:
     not_reread: tuple[NotReread, ...] = ()
     pictures_left_out: bool = False
     coverage: float = 1.0
+    re_embedded: int | None = None

@@ -32,6 +32,8 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
         value["keyword_only"] = list(results.keyword_only)
     if results.pictures_left_out:
         value["pictures_left_out"] = True
+    if results.re_embedded is not None:
+        value["re_embedded"] = results.re_embedded
     if results.not_reread:
         value["not_reread"] = [_without_single_index(asdict(each)) for each in results.not_reread]
     if explain:
@@ -89,8 +91,8 @@ def error_json(query: str, message: str) -> dict[str, Any]:
 def vector_method(results: Results) -> str | None:
     """Return the way vectors were searched, or None if the mode is "keyword".
 
-    It is "scan", "graph", "ivf" (inverted lists of sketches) or "pq" (of PQ codes); "graph and ivf" and the like if
-    segments were searched in several ways.
+    It is "scan", "graph", "ivf" (inverted lists of sketches), "pq" (of PQ codes) or "codes" (a scan of codes that are
+    kept instead of vectors); "graph and ivf" and the like if segments were searched in several ways.
     """
     if results.mode == "keyword":
         return None

@@ -23,7 +23,7 @@ from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.ann.windows import best_windows, combined_cosines, window_cosines
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.parts import GRAPH, IVF, PQ, WINDOW_CODES, WINDOW_STOPS, vectors_name
+from vsearch_core.index.parts import CODES, GRAPH, IVF, PQ, WINDOW_CODES, WINDOW_STOPS, vectors_name
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
@@ -54,8 +54,8 @@ class NearestChunks(NamedTuple):
     """The rows nearest to a vector, best first.
 
     If a graph search may have missed a row, `ef_search` is its number of candidates, and if a search of inverted lists
-    may have, `nprobe` is the number of lists; otherwise they are None. `list_kinds` names the lists of such searches:
-    "ivf" has sketches, and "pq" has PQ codes.
+    may have, `nprobe` is the number of lists; otherwise they are None. `list_kinds` names what such searches read:
+    "ivf" are lists of sketches, "pq" lists of PQ codes, and "codes" are kept instead of vectors.
     """
 
     rows: Rows
@@ -99,8 +99,8 @@ class VectorRoute:
     ) -> None:
         """Search the vectors of the segments, in their order. `budget` decides about starting the engine."""
         self._segments = segments
-        self._row_map = RowMap(len(segment.vectors) for segment in segments)
-        self._indexed_rows = sum(len(segment.vectors) for segment in segments if segment.is_indexed)
+        self._row_map = RowMap(len(segment.chunk_ids) for segment in segments)
+        self._indexed_rows = sum(len(segment.chunk_ids) for segment in segments if segment.is_indexed)
         self._budget = budget or EngineBudget(limits.graph_start_rows)
         self._scan_limits = limits.scans
         self._engine_starting = engine_starting
@@ -114,8 +114,20 @@ class VectorRoute:
 
     @property
     def bytes(self) -> int:
-        """Return the size of all vectors, in bytes."""
-        return sum(segment.vectors.nbytes for segment in self._segments)
+        """Return the size of all vectors that `verify` reads, in bytes."""
+        return sum(segment.vectors.nbytes for segment in self._segments if segment.coded is None)
+
+    @property
+    def has_codes(self) -> bool:
+        """Return True if some segments have codes instead of vectors, so that their cosines are estimates."""
+        return any(segment.coded is not None for segment in self._segments)
+
+    def are_coded(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return True for each of the rows, ascending, that has a code instead of a vector."""
+        coded = np.zeros(len(rows), np.bool_)
+        for number, places, _ in self._row_map.split_sorted(rows):
+            coded[places] = self._segments[number].coded is not None
+        return coded
 
     def best(
         self,
@@ -136,7 +148,10 @@ class VectorRoute:
             span = self._row_map.span(number)
             allowed = mask[span]
             if effort is None or not segment.is_indexed:
-                cosines = flat.scan(segment.vectors, vector)
+                coded = segment.coded
+                if coded is not None:
+                    list_kinds.add(CODES.name)
+                cosines = flat.scan(segment.vectors, vector) if coded is None else coded.scores(vector)
                 near = flat.top_k(cosines, allowed, count)
                 rows.append(near + span.start)
                 scores.append(cosines[near])
@@ -160,11 +175,16 @@ class VectorRoute:
     def cosines(self, vector: Vectors, rows: Rows) -> NDArray[np.float32]:
         """Return the cosine of the vector with each of the rows, (n,) float32; `rows` must be ascending.
 
-        A row's cosine doesn't depend on the other rows, or on the way the row was found (graph, scan or keywords).
+        A row's cosine doesn't depend on the other rows, or on the way the row was found (graph, scan or keywords). That
+        of a code is an estimate.
         """
         cosines = np.empty(len(rows), np.float32)
         for number, places, own in self._row_map.split_sorted(rows):
-            cosines[places] = flat.scores_of_rows(self._segments[number].vectors[own], vector)
+            segment = self._segments[number]
+            if segment.coded is None:
+                cosines[places] = flat.scores_of_rows(segment.vectors[own], vector)
+            else:
+                cosines[places] = segment.coded.scores(vector, own)
         return cosines
 
     def sample(self, rows: Rows, count: int) -> Vectors:
@@ -175,7 +195,7 @@ class VectorRoute:
         """
         keys = np.empty(len(rows), np.uint64)
         for number, places, own in self._row_map.split_sorted(rows):
-            keys[places] = sample_order(self._segments[number].vectors[own, :HASHED])
+            keys[places] = sample_order(_fixed(self._segments[number], own)[:, :HASHED])
         first = np.argsort(keys, kind="stable")[:count]
         return self.stored(rows[first], verify=False)
 
@@ -209,24 +229,24 @@ class VectorRoute:
                 self._verified_windows.add(row)
 
     def stored(self, rows: Rows, *, verify: bool) -> Vectors:
-        """Return the unit vectors of the rows, (n, dimension), in the order given.
+        """Return the unit vectors of the rows, (n, dimension), in the order given; those of codes are about right.
 
         With `verify`, verify the checksums of the blocks that are read. Raises ValueError if one is wrong.
         """
-        dimension = self._segments[0].vectors.shape[1] if self._segments else 0
+        dimension = _dimension(self._segments[0]) if self._segments else 0
         vectors = np.empty((len(rows), dimension), np.float32)
         for number, places, own in self._row_map.split(rows):
             segment = self._segments[number]
-            for row in own.tolist() if verify else ():
+            for row in own.tolist() if verify and segment.coded is None else ():
                 if not segment.checksum_ok(vectors_name(), row, row + 1):
                     raise ValueError("its vectors are damaged")
-            vectors[places] = flat.from_fixed(segment.vectors[own])
+            vectors[places] = flat.from_fixed(_fixed(segment, own))
         return vectors
 
     def verify(self) -> None:
         """Verify the checksums of all vectors (0.3 ms a MB). Raises ValueError if one is wrong."""
         for segment in self._segments:
-            if not segment.checksum_ok(vectors_name()):
+            if segment.coded is None and not segment.checksum_ok(vectors_name()):
                 raise ValueError("its vectors are damaged")
 
     def _effort(self, count: int, options: VectorSearchOptions) -> _Effort | None:
@@ -249,6 +269,18 @@ class VectorRoute:
                 kernel_cache.load(searcher.load)
             self._searchers[number] = searcher
         return self._searchers[number]
+
+
+def _fixed(segment: SegmentView, rows: Rows) -> NDArray[np.int16]:
+    """Return the vectors of a segment's rows in fixed point, (n, dimension); those that codes stand for if need be."""
+    if segment.coded is not None:
+        return flat.to_fixed(segment.coded.decoded(rows))
+    vectors: NDArray[np.int16] = segment.vectors[rows]
+    return vectors
+
+
+def _dimension(segment: SegmentView) -> int:
+    return segment.vectors.shape[1] if segment.coded is None else len(segment.coded.codebook.centre)
 
 
 def score_windows(

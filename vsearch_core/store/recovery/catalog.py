@@ -43,7 +43,17 @@ _INDEXES = {  # by table: one of its SQL indexes, the index's first column, and 
 }
 _REQUIRED = frozenset({"fingerprint", "model", "chunker", "chunk_words", "overlap_words", "language", "analyzer"})
 _DISPENSABLE = frozenset({"last_commit", "gaps_closed"})  # settings whose loss costs nothing
-_OPTIONAL = {"ann", "base_url", "generation", "fusion", "vector_scale", "image_model", "picture_scale", LINEAGE}
+_OPTIONAL = {
+    "ann",
+    "vectors",
+    "base_url",
+    "generation",
+    "fusion",
+    "vector_scale",
+    "image_model",
+    "picture_scale",
+    LINEAGE,
+}
 _KNOWN = _REQUIRED | _DISPENSABLE | _OPTIONAL
 _REPORTED = ("sources", "files", "chunks")  # tables, beside settings, whose lost rows matter to a user
 _PAGE_COUNT_AT = 28  # bytes from the file's beginning

@@ -9,7 +9,7 @@ from vsearch_core.store.segment import About, read_about, segment_folders
 from vsearch_core.store.tables import LINEAGE
 
 _IDENTITY = (LINEAGE, "fingerprint")  # settings that must agree for ids and vectors to mean the same
-_PER_ROW = ("vectors", "chunk_ids")  # files with one entry a row
+_PER_ROW = ("vectors", "codes_rows", "chunk_ids")  # files with one entry a row; of the first two, a segment has one
 
 
 class _SegmentSettings(NamedTuple):
@@ -49,7 +49,7 @@ def orphan_segments(
     for folder in folders:
         about = read_about(index, folder.name)
         if about is not None and _has_identity(about, settings) and _has_rows(about):
-            record = SegmentRecord(0, folder.name, about.manifest["vectors"].rows, about.manifest, None)
+            record = SegmentRecord(0, folder.name, about.manifest["chunk_ids"].rows, about.manifest, None)
             found.append((_generation(about), record))
     return [record for _, record in sorted(found, key=lambda each: each[0])], folders
 
@@ -69,5 +69,5 @@ def _has_identity(about: About, settings: Mapping[str, str]) -> bool:
 
 
 def _has_rows(about: About) -> bool:
-    rows = {about.manifest[key].rows if key in about.manifest else None for key in _PER_ROW}
-    return len(rows) == 1 and None not in rows
+    rows = [about.manifest[key].rows for key in _PER_ROW if key in about.manifest]
+    return "chunk_ids" in about.manifest and len(rows) > 1 and len(set(rows)) == 1
