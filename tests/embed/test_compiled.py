@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from vsearch_core import kernel_cache
+from vsearch_core.embed import compiled
 from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.model_files import ModelFiles
@@ -103,6 +105,25 @@ def test_other_sizes_are_left_to_onnx_runtime(tmp_path: Path, changes: dict[str,
     model = prepared_bert(tmp_path, **changes)
     embedder, plain = by_kernels(model), onnx_runtime(model)
     assert embed_all(embedder, TEXTS).tobytes() == embed_all(plain, TEXTS).tobytes()
+
+
+@pytest.mark.parametrize("forged", ["positions", "words", "scales", "numbers"])
+def test_arrays_that_do_not_fit_are_left_to_onnx_runtime(bert: PreparedModel, forged: str) -> None:
+    nodes = compiled._Nodes.of(
+        onnx.load(bert.graph("int8"), load_external_data=False), bert.graph("int8").with_suffix(".bin")
+    )
+    shape = nodes.shape()
+    assert shape is not None
+    weights, tokens = nodes.weights(shape), bert.description.max_tokens or 0
+    assert compiled._fits(weights, shape, tokens)
+    shorter: dict[str, dict[str, Any]] = {
+        "positions": {"positions": weights.positions[: tokens - 1]},
+        "words": {"words": weights.words[:-1]},
+        "scales": {"word_scales": weights.word_scales.astype(np.float64)},
+        "numbers": {"numbers": weights.numbers[:-64]},
+    }
+    assert not compiled._fits(weights._replace(**shorter[forged]), shape, tokens)
+    assert not compiled._fits(weights, shape, 0)
 
 
 def test_fp32_is_left_to_onnx_runtime(bert: PreparedModel) -> None:

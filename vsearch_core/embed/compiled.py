@@ -106,8 +106,9 @@ class CompiledEncoder:
 def read_encoder(graph: Path, pooling: str, max_tokens: int) -> CompiledEncoder | None:
     """Read an encoder from its int8 graph, or return None if the kernels can't run it on this machine.
 
-    They can if the CPU has AVX-512 with VNNI, the model has absolute positions and sizes that suit the instructions,
-    and its vector is the mean or the first of its tokens' vectors. Raises OSError and onnx's errors.
+    They can if the CPU has AVX-512 with VNNI, and the model has absolute positions, sizes that suit the instructions,
+    arrays that fit together, and a vector that is the mean or the first of its tokens' vectors. Raises OSError and
+    onnx's errors.
     """
     from vsearch_core.kernels.encoder_steps import HAS_VNNI
 
@@ -121,7 +122,28 @@ def read_encoder(graph: Path, pooling: str, max_tokens: int) -> CompiledEncoder 
     shape = nodes.shape()
     if shape is None:
         return None
-    return CompiledEncoder(nodes.weights(shape), shape, is_mean=pooling == "mean", max_tokens=max_tokens)
+    weights = nodes.weights(shape)
+    if not _fits(weights, shape, max_tokens):
+        return None
+    return CompiledEncoder(weights, shape, is_mean=pooling == "mean", max_tokens=max_tokens)
+
+
+def _fits(weights: "EncoderWeights", shape: _Shape, max_tokens: int) -> bool:
+    """Return True if the arrays have the types and sizes that the kernels expect, which check no bounds."""
+    hidden, inner, layers = shape.hidden, shape.inner, shape.layers
+    columns, depth = 3 * hidden + hidden + inner + hidden, 3 * hidden + inner  # of a layer's matrices together
+    sizes = {
+        "words": (np.int8, len(weights.word_scales) * hidden),
+        "word_scales": (np.float32, len(weights.words)),
+        "norm": (np.float32, 2 * hidden),
+        "codes": (np.int8, layers * (4 * hidden * hidden + 2 * hidden * inner)),
+        "excess": (np.int32, layers * columns),
+        "numbers": (np.float32, layers * (depth + 2 * columns + NORMS * 2 * hidden)),
+    }
+    arrays = weights._asdict()
+    fit = all((arrays[name].dtype, arrays[name].size) == expected for name, expected in sizes.items())
+    positions = weights.positions
+    return fit and positions.dtype == np.float32 and 1 <= max_tokens <= len(positions) and positions.shape[1] == hidden
 
 
 @dataclass(frozen=True, slots=True)
