@@ -136,11 +136,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_commands_of_the_benchmarks_exist() -> None:
-    commands = re.findall(r"python -m benchmarks\.(\w+)([^\n`]*)", text_of("docs/benchmarks.md") + text_of("Makefile"))
+    text = "".join(map(text_of, ("docs/benchmarks.md", "docs/scale.md", "Makefile")))
+    commands = re.findall(r"python -m benchmarks\.(\w+)([^\n`]*)", text)
     assert commands
     for module, options in commands:
         source = text_of(f"benchmarks/{module}.py")
-        for option in re.findall(r"--[a-z]+", options):
+        for option in re.findall(r"--[a-z][a-z-]*", options):
             assert f'"{option}"' in source, f"benchmarks.{module} has no {option}"
 
 
