@@ -62,20 +62,20 @@ class GivenVectors:
         return unit
 
 
-class Kind(NamedTuple):
+class SearchKind(NamedTuple):
     """A mode of searches, and their filter."""
 
     mode: str
     where: str | None = None
 
 
-def search(index: Engine, text: str, kind: Kind, *, exact: bool = False) -> list[tuple[str, int]]:
+def search(index: Engine, text: str, kind: SearchKind, *, exact: bool = False) -> list[tuple[str, int]]:
     """Return the chunks of a search's ten hits."""
     found = index.search(text, k=10, collapse=False, exact=exact, mode=kind.mode, where=kind.where)
     return [(hit.path, hit.chunk) for hit in found.hits]
 
 
-def measure(engines: Mapping[str, Engine], queries: Sequence[str], kind: Kind) -> None:
+def measure(engines: Mapping[str, Engine], queries: Sequence[str], kind: SearchKind) -> None:
     """Print the times of both engines, which answer each query in turn, and the recall of the server's hits."""
     times: dict[str, list[float]] = {name: [] for name in engines}
     for number, text in enumerate(queries):
@@ -180,7 +180,7 @@ def main() -> None:
         )
         tenth = FILTER.format(chunks // 10 * 9 // CHUNKS_A_FILE * CHUNKS_A_FILE)
         print(f"{'':<32} ms a search, median (range)")
-        for kind in (Kind("hybrid"), Kind("vector"), Kind("vector", tenth), Kind("keyword")):
+        for kind in (SearchKind("hybrid"), SearchKind("vector"), SearchKind("vector", tenth), SearchKind("keyword")):
             measure({"folder": local, "server": server}, queries, kind)
 
 

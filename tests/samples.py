@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from old_office import Paragraph, doc, drawing, listed_text, ole, ppt, text_records, xls
 from packages import CHART, DIAGRAM, NAMESPACES, docx, epub, odf, ooxml, pack, pptx, relations, shape, xlsx
-from pictures import png
+from pictures import HEIC, png
 
 
 def pdf(bodies: Sequence[bytes]) -> bytes:
@@ -160,5 +160,6 @@ SAMPLES: dict[str, bytes] = {
         "RPOspJXJC+25LaFl19Oz5HFPGV1L0gImj4L7vCcE6Fs4ES9zb4VOCw64WhecqIONJS4Xhh8z8aaAuqw8ulbvoI10+DvzVTOXGkmDl9tstzPAU+9suAAA"
         "AAAXBiEBCW8ABwsBAAEhIQEYDHMAAA=="
     ),
+    "a.heic": HEIC,
     "a.png": png({"Title": "T", "Description": "A heron", "Keywords": "a, b", "XML:com.adobe.xmp": "<x>y</x>"}),
 }

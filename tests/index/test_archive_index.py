@@ -13,7 +13,7 @@ from vsearch_core.errors import IndexMismatchError, InputError
 from vsearch_core.index.check import check_index
 from vsearch_core.index.compaction import compact_index
 from vsearch_core.index.limits import IndexLimits
-from vsearch_core.index.parts import CODES, VECTORS, WINDOWS
+from vsearch_core.index.parts import CODED, VECTORS, WINDOWS
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.re_embedding import re_embed_index
 from vsearch_core.index.repair import repair_index
@@ -54,10 +54,10 @@ def codes(root: Path) -> dict[int, bytes]:
 
 
 def parts(root: Path) -> set[str]:
-    """Return the names of the parts, of VECTORS, WINDOWS and CODES, that some segment has."""
+    """Return the names of the parts, of VECTORS, WINDOWS and CODED, that some segment has."""
     with open_snapshot(root / ".vsearch") as snapshot:
         return {
-            part.name for part in (VECTORS, WINDOWS, CODES) for each in snapshot.segments if part.is_in(each.manifest)
+            part.name for part in (VECTORS, WINDOWS, CODED) for each in snapshot.segments if part.is_in(each.manifest)
         }
 
 

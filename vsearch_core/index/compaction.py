@@ -14,7 +14,7 @@ from vsearch_core.index.ann_policy import FLAT, AnnPolicy, policy_of
 from vsearch_core.index.commit import advance_generation, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import (
-    CODES,
+    CODED,
     NewSegment,
     ann_kind_of,
     is_embedded,
@@ -179,7 +179,7 @@ def unsuited(segments: Sequence[SegmentRecord], limits: IndexLimits, ann: AnnPol
     no vectors, they are those that have any, unless they have too few rows for a codebook. Segments without vectors are
     left out.
     """
-    segments = [each for each in _by_vectors(segments)[0] if not CODES.is_in(each.manifest)]
+    segments = [each for each in _by_vectors(segments)[0] if not CODED.is_in(each.manifest)]
     kinds = [ann_kind_of(segment.manifest) for segment in segments]
     wrong = [
         segment

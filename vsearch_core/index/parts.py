@@ -164,7 +164,7 @@ class NewSegment:
         That is so if some of them have only codes, or if the index keeps no vectors and the rows are enough to train a
         codebook. Vectors that are new are stored first, so that codebooks are trained on many.
         """
-        if self.coded is not None or any(CODES.is_in(each.arrays) for each in self.former):
+        if self.coded is not None or any(CODED.is_in(each.arrays) for each in self.former):
             return True
         has_former = not self.vectors and any(VECTORS.is_in(each.arrays) for each in self.former)
         is_enough = len(self.chunk_ids) >= self.limits.coded_rows
@@ -669,7 +669,7 @@ def _codebook_of(segment: NewSegment) -> Codebook:
     """Return the codebook of another segment of the index, or else train one on a sample of the former vectors."""
     index = segment.catalog.index
     for record in segment.catalog.segments():
-        entries = {name: entry for name, entry in record.manifest.items() if CODES.owns(name)}
+        entries = {name: entry for name, entry in record.manifest.items() if CODED.owns(name)}
         coded = stored_codes(open_segment(index, record.name, entries))
         if coded is not None:
             return coded.codebook
@@ -760,7 +760,7 @@ PQ = Part(
     wanted=lambda segment: segment.has_vectors and segment.ann_kind.startswith(ann_policy.PQ),
     can_copy=lambda segment, former: ann_kind_of(former) == segment.ann_kind,
 )
-CODES = Part(
+CODED = Part(
     "codes",
     (CODES_PREFIX,),
     Input.VECTORS,
@@ -772,12 +772,12 @@ CODES = Part(
 )
 # The segment's copy of its catalog entry, which `SegmentWriter.finish` writes and `store.recovery` reads
 ABOUT = Part("about", (ABOUT_FILE,), Input.ROWS, _build_nothing, optional=True, counted_as="catalog")
-PARTS = (VECTORS, WINDOWS, IDS, POSTINGS, GRAPH, IVF, PQ, CODES, ABOUT)
+PARTS = (VECTORS, WINDOWS, IDS, POSTINGS, GRAPH, IVF, PQ, CODED, ABOUT)
 
 
 def is_embedded(arrays: Iterable[str]) -> bool:
     """Return True if a segment with arrays of these names has vectors or their codes. If not, only keywords find it."""
-    return any(VECTORS.owns(name) or CODES.owns(name) for name in arrays)
+    return any(VECTORS.owns(name) or CODED.owns(name) for name in arrays)
 
 
 def ann_kind_of(arrays: Iterable[str]) -> str:
@@ -849,7 +849,7 @@ def open_parts(index: Path, record: SegmentRecord) -> dict[str, NDArray[Any]]:
     manifest = {name: entry for name, entry in record.manifest.items() if not ABOUT.owns(name)}
     arrays = open_segment(index, record.name, manifest, unverified)
     for part in PARTS:
-        needs_vectors = part.made_from is Input.VECTORS and part is not CODES
+        needs_vectors = part.made_from is Input.VECTORS and part is not CODED
         if needs_vectors and part.is_in(arrays) and not VECTORS.is_in(arrays):
             reason = f"the catalog lists its {part.name}, but no file of its array {vectors_name()!r}"
             raise IndexCorruptError(f"{index}: segment {record.name}", reason)

@@ -28,7 +28,7 @@ from vsearch_core.index.commit import advance_generation, commit_staged, segment
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import (
     CHUNK_IDS,
-    CODES,
+    CODED,
     CODES_ROWS,
     WINDOW_CODES,
     WINDOW_STOPS,
@@ -429,7 +429,7 @@ class _SegmentRepair:
 
     def _codebook(self, record: SegmentRecord) -> Codebook | None:
         """Return the codebook of a damaged segment's codes: its own, or the same of an intact one; None if lost."""
-        entries = {name: entry for name, entry in record.manifest.items() if CODES.owns(name) and name != CODES_ROWS}
+        entries = {name: entry for name, entry in record.manifest.items() if CODED.owns(name) and name != CODES_ROWS}
         no_rows = np.empty((0, code_bytes(self.dimension)), np.uint8)
         for source in (record, *self.intact):
             if any(source.manifest.get(name) != entry for name, entry in entries.items()):

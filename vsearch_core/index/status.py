@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.index.named_sources import outside_paths
-from vsearch_core.index.parts import CODES, GRAPH, IVF, PQ, part_sizes
+from vsearch_core.index.parts import CODED, GRAPH, IVF, PQ, part_sizes
 from vsearch_core.index.pictures import load_image_model
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import CHOSEN, Source, catalog_sources, source_to_json
@@ -87,7 +87,7 @@ def read_status(snapshot: Snapshot) -> Status:
     linked = [record for record in records if GRAPH.is_in(record.manifest)]
     grouped = [record for record in records if IVF.is_in(record.manifest)]
     quantised = [record for record in records if PQ.is_in(record.manifest)]
-    coded = [record for record in records if CODES.is_in(record.manifest)]
+    coded = [record for record in records if CODED.is_in(record.manifest)]
     live, staged, unembedded = catalog.counts()
     chunks_without, files_without = live_chunks_without_vectors(catalog)
     keyword_files = {*files_without.tolist()}

@@ -23,7 +23,7 @@ from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.ann.windows import best_windows, combined_cosines, window_cosines
 from vsearch_core.embed.late_windows import code_type
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.parts import CODES, GRAPH, IVF, PQ, WINDOW_CODES, WINDOW_STOPS, vectors_name
+from vsearch_core.index.parts import CODED, GRAPH, IVF, PQ, WINDOW_CODES, WINDOW_STOPS, vectors_name
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SegmentView
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, SearchLimits
@@ -150,7 +150,7 @@ class VectorRoute:
             if effort is None or not segment.is_indexed:
                 coded = segment.coded
                 if coded is not None:
-                    list_kinds.add(CODES.name)
+                    list_kinds.add(CODED.name)
                 cosines = flat.scan(segment.vectors, vector) if coded is None else coded.scores(vector)
                 near = flat.top_k(cosines, allowed, count)
                 rows.append(near + span.start)

@@ -8,6 +8,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vsearch_core.json_text import parse_json
+
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema
 
@@ -76,14 +78,15 @@ def pack(values: Sequence[object]) -> list[str]:
 
 def unpack(pieces: Sequence[str]) -> list[Any]:
     """Return the values that `pack` stored. Raises ValueError for anything else."""
-    values = json.loads("".join(pieces), object_hook=_bytes_of)
+    values = parse_json("".join(pieces))
     if not isinstance(values, list):
         raise ValueError("it is not a list")
-    return values
+    return [_restored(value) for value in values]
 
 
-def _bytes_of(found: dict[str, Any]) -> Any:
-    return b64decode(found["bytes"], validate=True) if found.keys() == {"bytes"} else found
+def _restored(value: Any) -> Any:
+    is_bytes = isinstance(value, dict) and value.keys() == {"bytes"}
+    return b64decode(value["bytes"], validate=True) if is_bytes else value
 
 
 def blocks(values: Iterable[_V], size: int) -> Iterator[list[_V]]:
