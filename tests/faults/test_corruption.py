@@ -11,7 +11,7 @@ from damage import LOG, Answers, DamageOutcome, answers, build, build_with_ann, 
 
 from vsearch_core.errors import VsearchError
 from vsearch_core.index.check import check_index
-from vsearch_core.index.parts import CODES, GRAPH, IVF, PQ, Part
+from vsearch_core.index.parts import CODED, GRAPH, IVF, PQ, Part
 from vsearch_core.index.repair import repair_index
 from vsearch_core.store.segment import SEGMENTS_DIR
 from vsearch_core.store.tables import CATALOG_FILE
@@ -70,10 +70,10 @@ def test_a_thousand_flips_of_each_file(index: Path, pool: Executor, capsys: pyte
 
 def build_part(choice: str, root: Path, files: int) -> tuple[Path, dict[str, Path]]:
     """Return an index whose vectors have a graph, lists or PQ codes, and the files of these by the names of arrays."""
-    part: Part = {"graph": GRAPH, "ivf": IVF, "codes": CODES}.get(choice, PQ)
+    part: Part = {"graph": GRAPH, "ivf": IVF, "codes": CODED}.get(choice, PQ)
     index = build_with_ann(root, choice, files)
     found = {kind: file for kind, file in files_by_kind(index).items() if part.owns(kind)}
-    assert len(found) == {GRAPH: 10, IVF: 10, PQ: 8, CODES: 4}[part]
+    assert len(found) == {GRAPH: 10, IVF: 10, PQ: 8, CODED: 4}[part]
     return index, found
 
 
