@@ -90,10 +90,10 @@ def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
     lists = lists if status.ivf_segments else ""
     codes = f", {status.pq_segments:,} of them ({plural(status.pq_rows, 'row')}) with product quantisation"
     codes = codes if status.pq_segments else ""
-    archive = f", {plural(status.coded_rows, 'row')} as codes" if status.coded_rows else ""
-    waiting = "; vectors are kept until there are 1,024 chunks to make codes of" if not status.coded_rows else ""
-    kept = f"none are kept{archive}{waiting}" if status.vectors == "none" else ""
-    used = {name: size for name, size in status.size.items() if name != "damaged"}
+    archive = f"none: {plural(status.coded_rows, 'row')} with codes instead"
+    waiting = "kept so far; codes will replace them from 1,024 chunks on"
+    kept = (archive if status.coded_rows else waiting) if status.vectors == "none" else ""
+    used = {name: size for name, size in status.size.items() if size and name != "damaged"}
     parts = ", ".join(f"{name} {size_text(size)}" for name, size in used.items())
     aside = status.size["damaged"]
     aside_text = f"{size_text(aside)} in {status.index}/damaged: not used; delete it once you miss nothing"

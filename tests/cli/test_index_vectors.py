@@ -17,7 +17,7 @@ def test_the_choice_is_shown_and_can_be_taken_back(vsearch: Vsearch, tmp_path: P
     project = write_files(tmp_path / "project", {"a.txt": "heron", "b.txt": "weir"})
     vsearch("index", ".", "--vectors", "none", cwd=project)
     shown = vsearch("status", cwd=project).out
-    assert "vectors   none are kept; vectors are kept until there are 1,024 chunks" in shown
+    assert "vectors   kept so far; codes will replace them from 1,024 chunks on" in shown
     refused = vsearch("index", "--vectors", "keep", cwd=project)
     assert refused.status == 2
     assert "it has kept no vectors so far; embed it again with `vsearch index --re-embed --vectors keep`" in refused.err
@@ -42,4 +42,4 @@ def test_a_query_says_that_scores_are_of_codes_and_new_embeddings(vsearch: Vsear
     explained = vsearch("query", "heron", "--explain", cwd=project)
     shown = explained.out + explained.err
     assert "approximate (codes instead of vectors scanned, 3 chunks embedded again for exact scores)" in shown
-    assert "vectors   none are kept, 3 rows as codes" in vsearch("status", cwd=project).out
+    assert "vectors   none: 3 rows with codes instead" in vsearch("status", cwd=project).out
