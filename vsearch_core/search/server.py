@@ -168,7 +168,8 @@ class ServerSearcher:
         if not wanted:
             return ChunkVectors(np.empty(0, np.int64), np.empty((0, len(vector)), np.int16)), None
         among = None if allowed is None else allowed.tolist()
-        ef_search = min(max(request.ef_search or config.EF, config.CANDIDATES), self._catalog.most_ef_search)
+        requested = request.ef_search or self._catalog.default_ef_search
+        ef_search = min(max(requested, config.CANDIDATES), self._catalog.most_ef_search)
         deep = depth > config.CANDIDATES and 2 * depth > ef_search  # hardly more candidates than hits miss too many
         if self._snapshot.has_graph and not request.exact and not deep and possible > EXACT_ROWS:
             found = self._catalog.nearest_by_graph(vector, depth + _NEAR_TIES, ef_search, among)

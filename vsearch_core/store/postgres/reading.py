@@ -29,6 +29,7 @@ class PostgresCatalog(ServerCatalog):
     """An open generation of an index on a PostgreSQL server."""
 
     most_ef_search: ClassVar[int] = 1000 * PARTITIONS  # pgvector allows 1,000 in each graph
+    default_ef_search: ClassVar[int] = 64 * PARTITIONS  # finds 99 % of the ten nearest: docs/adr/0057-postgresql.md
 
     def __init__(self, address: PostgresAddress, connection: "Connection[Any]", folder: Path) -> None:
         """Begin a transaction on the connection, which `close` closes. Raises IndexNotFoundError.

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.json_text import parse_json
 from vsearch_core.model import Chunk, JsonValue, KeywordFields
@@ -85,6 +86,7 @@ class ServerCatalog(ABC):
     """
 
     most_ef_search: ClassVar[int]
+    default_ef_search: ClassVar[int] = config.EF
     index: Path  # the folder for staged documents, whose parent is the folder that stored paths start from
     label: str  # the address without secrets
     has_keywords = True  # False if the index has no terms: some servers can't store them
