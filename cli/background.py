@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .output import emit, say, to_json
+from .start import PROGRAM
 
 FLAG = "--background"
 BATTERY_FLAG = "--pause-on-battery"
@@ -15,11 +16,7 @@ _LONGEST_LOG = 1_000_000  # bytes; a longer one is begun anew
 _START_SECONDS = 60.0  # the longest wait for the process to begin
 _LOOK_SECONDS = 0.05
 _BATTERY_SECONDS = 5.0
-# Python puts the working folder first on its path: nothing may be imported from there.
-_START = (
-    "import os, sys; sys.path[:] = [each for each in sys.path if each]; hasattr(os, 'nice') and os.nice(15);"
-    " from vsearch_cli.start import main; main()"
-)
+_START = f"import os; hasattr(os, 'nice') and os.nice(15); {PROGRAM}"
 
 
 def start(folder: Path, words: Sequence[str], *, as_json: bool, quiet: bool) -> int:

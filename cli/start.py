@@ -5,6 +5,9 @@ import sys
 
 _COMMANDS = ("query", "similar")
 _COLD = ("-", "-h", "--help", "--rerank", "--base-url", "--yes", "--fresh")  # words that need a process of their own
+# Runs `vsearch` in another process by `python -c`. Python puts the working folder first on its path: nothing may be
+# imported from there.
+PROGRAM = "import sys; sys.path[:] = [each for each in sys.path if each]; from vsearch_cli.start import main; main()"
 _INDEX, _INDEX_DIR, _CATALOG = "--index", ".vsearch", "catalog.sqlite"
 
 

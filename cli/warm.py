@@ -22,6 +22,7 @@ from .interrupts import INTERRUPT, raise_interrupt
 from .opening import KEPT, WARM_PROVIDERS, Kept, open_index, provider_of
 from .output import emit, say
 from .servers import address_of
+from .start import PROGRAM
 
 if TYPE_CHECKING:
     from vsearch_core.library.readers import KeptReaders
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 _IDLE_MOST = 7 * 86_400  # seconds
 _COMMANDS = ("query", "similar")
-# Python puts the working folder first on its path: nothing may be imported from there.
-_START = "import sys; sys.path[:] = [each for each in sys.path if each]; from vsearch_cli.start import main; main()"
 
 
 def warm(
@@ -92,7 +91,7 @@ def start_if_wanted(index: Path) -> None:
     keys = {name for names in KEY_VARIABLES.values() for name in names}
     with suppress(OSError):
         subprocess.Popen(
-            [sys.executable, "-c", _START, "warm", "--index", str(index)],
+            [sys.executable, "-c", PROGRAM, "warm", "--index", str(index)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -8,11 +8,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-from process import free_ports
+from process import free_ports, missing_packages
 
 _START = """
 import sys
@@ -28,17 +27,12 @@ sys.stdin.read()
 
 def missing_for_milvus_lite() -> str | None:
     """Return what a test with Milvus Lite lacks here, or None."""
-    return _missing("pymilvus", "milvus_lite")
+    return missing_packages("pymilvus", "milvus_lite")
 
 
 def missing_for_milvus_server() -> str | None:
     """Return what a test with a Milvus server lacks here, or None."""
-    return _missing("pymilvus", "milvus")
-
-
-def _missing(*names: str) -> str | None:
-    missing = [name for name in names if find_spec(name) is None]
-    return f"{', '.join(missing)} not installed" if missing else None
+    return missing_packages("pymilvus", "milvus")
 
 
 class MilvusServerProcess:

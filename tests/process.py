@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ DEADLINE = 60.0  # seconds: only a hang takes so long
 _CONTROL_CHARACTERS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )
+
+
+def missing_packages(*modules: str) -> str | None:
+    """Return which of the modules are not installed, or None."""
+    missing = [name for name in modules if find_spec(name) is None]
+    return f"{', '.join(missing)} not installed" if missing else None
 
 
 @dataclass(frozen=True)

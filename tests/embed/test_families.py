@@ -1,6 +1,5 @@
 """Every architecture that we write, against sentence-transformers on tiny random models of it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,8 @@ LONG = "the dogs bark at the cat and then the cat runs up the tree " * 5
 
 
 @pytest.fixture(autouse=True)
-def cache(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    import torch
-
+def cache(empty_cache: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def by_sentence_transformers(folder: Path, texts: list[str], **prompt: str) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,8 @@ PICTURES = [(32, 32), (64, 40), (33, 97), (20, 25), (500, 30)]
 
 
 @pytest.fixture(autouse=True)
-def cache(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    import torch
-
+def cache(empty_cache: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def opened(folder: Path) -> LocalImageEmbedder:

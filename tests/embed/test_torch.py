@@ -24,16 +24,7 @@ from vsearch_core.embed.torch_model import LoadedModel, choose_device, choose_dt
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.model import EmbedderSpec
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """On a busy machine torch's threads wait for one another most of the time."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

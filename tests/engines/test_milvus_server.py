@@ -2,26 +2,22 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
-from contracts.searcher import EMBEDDER, OPTIONS, SearcherContract, answered, write_documents
+from contracts.searcher import EMBEDDER, OPTIONS, answered, write_documents
+from contracts.server_searcher import ServerSearcherContract, searcher_on_server
 from milvus_server import MilvusServerProcess, missing_for_milvus_server
 from process import Vsearch
 from support import WordEmbedder, make_index
 
-from vsearch_core import IndexLockedError, ServerIndex, StorageError, copy_index, open_server_index
-from vsearch_core.index.server_snapshot import open_server_snapshot
+from vsearch_core import IndexLockedError, ServerIndex, StorageError, open_server_index
 from vsearch_core.index.server_writing import open_server_writer
 from vsearch_core.index.snapshot import open_snapshot
-from vsearch_core.search.engine import Searcher
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.request import SearchRequest
-from vsearch_core.search.server import ServerSearcher
 from vsearch_core.store.server.address import parse_server_address
 
 pytestmark = pytest.mark.engines
@@ -36,38 +32,12 @@ def milvus() -> Iterator[MilvusServerProcess]:
         yield running
 
 
-@contextmanager
-def searcher_on_server(index: Path, text: str) -> Iterator[ServerSearcher]:
-    """Copy a local index to an address, and open the copy."""
-    address = parse_server_address(text)
-    copy_index(index, text, root=index.parent)
-    with open_server_snapshot(address, index.parent / address.folder_name) as snapshot:
-        yield ServerSearcher(snapshot)
-
-
-class TestMilvusServerSearcher(SearcherContract):
-    milvus: ClassVar[MilvusServerProcess]
-    numbers: ClassVar[Iterator[int]] = count()
-
+class TestMilvusServerSearcher(ServerSearcherContract):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def started(cls, milvus: MilvusServerProcess) -> None:
-        cls.milvus = milvus
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def searcher(cls, started: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
-        root = tmp_path_factory.mktemp("searcher")
-        write_documents(root)
-        make_index(root, EMBEDDER, Path(), options=OPTIONS)
-        with cls.open_searcher(root / ".vsearch") as searcher:
-            yield searcher
-
-    @classmethod
-    @contextmanager
-    def open_searcher(cls, index: Path) -> Iterator[Searcher]:
-        with searcher_on_server(index, cls.milvus.address(f"contract_{next(cls.numbers)}")) as searcher:
-            yield searcher
+        numbers = count()
+        cls.next_address = staticmethod(lambda: milvus.address(f"contract_{next(numbers)}"))
 
 
 def test_vector_queries_give_equal_hits_and_scores(milvus: MilvusServerProcess, tmp_path: Path) -> None:

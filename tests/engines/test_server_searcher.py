@@ -1,60 +1,29 @@
 """The engine for indexes on a server keeps the contract of searchers, and answers as the local index does."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
-from contracts.searcher import EMBEDDER, OPTIONS, SearcherContract, answered, write_documents
+from contracts.searcher import EMBEDDER, OPTIONS, answered, write_documents
+from contracts.server_searcher import ServerSearcherContract, searcher_on_server
 from support import make_index
 
-from vsearch_core import copy_index
 from vsearch_core.index.joined import open_joined
-from vsearch_core.index.server_snapshot import open_server_snapshot
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.engine import Searcher
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.request import SearchRequest
 from vsearch_core.search.rocchio import Example
-from vsearch_core.search.server import ServerSearcher
-from vsearch_core.store.server.address import parse_server_address
 
 pytestmark = pytest.mark.engines
 
 
-@contextmanager
-def searcher_on_server(index: Path, text: str) -> Iterator[ServerSearcher]:
-    """Copy a local index to an address, and open the copy."""
-    address = parse_server_address(text)
-    copy_index(index, text, root=index.parent)
-    with open_server_snapshot(address, index.parent / address.folder_name) as snapshot:
-        yield ServerSearcher(snapshot)
-
-
-class TestServerSearcher(SearcherContract):
-    any_address: ClassVar[Callable[[], str]]
-
+class TestServerSearcher(ServerSearcherContract):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def addresses(cls, any_address: Callable[[], str]) -> None:
-        cls.any_address = staticmethod(any_address)
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def searcher(cls, addresses: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
-        root = tmp_path_factory.mktemp("searcher")
-        write_documents(root)
-        make_index(root, EMBEDDER, Path(), options=OPTIONS)
-        with cls.open_searcher(root / ".vsearch") as searcher:
-            yield searcher
-
-    @classmethod
-    @contextmanager
-    def open_searcher(cls, index: Path) -> Iterator[Searcher]:
-        with searcher_on_server(index, cls.any_address()) as searcher:
-            yield searcher
+    def started(cls, any_address: Callable[[], str]) -> None:
+        cls.next_address = staticmethod(any_address)
 
 
 @pytest.fixture(scope="module")

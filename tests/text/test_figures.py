@@ -509,7 +509,7 @@ def test_figures_for_which_no_time_is_left_are_named(monkeypatch: pytest.MonkeyP
 
 
 def test_without_pillow_alternative_texts_stay_where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "find_spec", lambda _: None)
+    monkeypatch.setattr(figures, "has_pillow", lambda: False)
     data = word(paragraph(drawing("a", "A mill"), "Body."), {"a": PICTURE})
     assert places(extract("a.docx", data), "a.docx") == [(None, "A mill Body.")]
 

@@ -114,8 +114,7 @@ class CodedVectors:
     def _check(self) -> None:
         centre, rotation, books = self.codebook.centre, self.codebook.rotation, self.codebook.books
         _require(centre.dtype == np.int16 and centre.ndim == 1 and len(centre) > 0, "centre")
-        size = code_bytes(len(centre))
-        components = 2 * size * -(-len(centre) // (2 * size))
+        size, components = code_bytes(len(centre)), _components(len(centre))
         _require(rotation.dtype == np.int16 and rotation.shape == (components, len(centre)), "rotation")
         _require(books.dtype == np.float32 and books.shape == (components, PQ_FEW_CENTROIDS), "books")
         _require(bool((np.abs(books) <= _LARGEST_COMPONENT).all()), "books")
@@ -125,6 +124,12 @@ class CodedVectors:
 def code_bytes(dimension: int) -> int:
     """Return the size of a code of a vector in bytes: half a byte a component, at most MOST_BYTES."""
     return min(MOST_BYTES, -(-dimension // 2))
+
+
+def _components(dimension: int) -> int:
+    """Return the number of components of all sub-vectors (m * s), of which each has as many."""
+    sub_vectors = 2 * code_bytes(dimension)
+    return sub_vectors * -(-dimension // sub_vectors)
 
 
 def train_codebook(vectors: NDArray[np.int16], *, seed: int = 0, threads: int = 1) -> Codebook:
@@ -149,10 +154,8 @@ def train_codebook(vectors: NDArray[np.int16], *, seed: int = 0, threads: int = 
 
 def _random_rotation(dimension: int, seed: int) -> NDArray[np.int16]:
     """Return a random rotation, (m * s, d), whose rows after the first d are zeros."""
-    size = code_bytes(dimension)
-    components = 2 * size * -(-dimension // (2 * size))
     gaussian = np.random.default_rng(seed).standard_normal((dimension, dimension))
-    rotation = np.zeros((components, dimension), np.int16)
+    rotation = np.zeros((_components(dimension), dimension), np.int16)
     rotation[:dimension] = np.rint(np.linalg.qr(gaussian)[0] * FIXED_ONE)
     return rotation
 

@@ -10,24 +10,24 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from importlib.util import find_spec
 from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core import config
 from vsearch_core.ann.flat import from_fixed, non_unit_rows, to_fixed
 from vsearch_core.errors import IndexCorruptError, IndexMismatchError, InputError, ModelError
+from vsearch_core.index.settings import check_fingerprint
 from vsearch_core.json_text import parse_json
 from vsearch_core.model import Fingerprint, JsonValue
 from vsearch_core.store.catalog import Catalog, SettingsReader
 from vsearch_core.store.pictures import picture_values, pictures_of_other_models
+from vsearch_core.text.extract.pictures import has_pillow
 from vsearch_core.text.extract.registry import picture_extensions
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.images.embedder import ImageEmbedder, Pixels, Vectors
+    from vsearch_core.embed.images.embedder import ImageEmbedder, Vectors
 
 IMAGE_MODEL = "image_model"  # the setting with the image model, absent if there is none
 PICTURE_SCALE = "picture_scale"  # the setting with the cosines of unrelated texts and pictures
@@ -92,11 +92,9 @@ def load_image_model(catalog: SettingsReader) -> ImageModel | None:
     try:
         values = parse_json(stored)
         made_by = Fingerprint(**values["fingerprint"])
-        texts = [values["name"], *(value for name, value in asdict(made_by).items() if name != "dimension")]
-        if not all(isinstance(text, str) for text in texts) or type(made_by.dimension) is not int:
+        check_fingerprint(made_by)
+        if not isinstance(values["name"], str):
             raise TypeError(stored)
-        if not 1 <= made_by.dimension <= config.MAX_DIMENSION:
-            raise ValueError(stored)
     except (KeyError, ValueError, TypeError) as error:
         raise IndexCorruptError(str(catalog.label), f"its setting {IMAGE_MODEL} is damaged ({error})") from error
     return ImageModel(values["name"], made_by)
@@ -118,13 +116,13 @@ def store_image_model(catalog: Catalog, model: ImageModel | None) -> None:
 
 def require_pillow() -> None:
     """Raise InputError unless pictures can be read."""
-    if find_spec("PIL") is None:
+    if not has_pillow():
         raise InputError("image model", "the package Pillow is not installed", "images-extra-missing", extra="images")
 
 
 def unseen_pictures(catalog: Catalog, model: ImageModel) -> list[str]:
     """Return the paths of the live pictures that the model has not seen; none if pictures can't be read here."""
-    if find_spec("PIL") is None:
+    if not has_pillow():
         return []
     return pictures_of_other_models(catalog, picture_extensions(), model.key)
 
@@ -136,9 +134,13 @@ class PictureEmbedding:
     model: ImageModel
     embedder: "ImageEmbedder"
 
-    def kept_values(self, pixels: "Sequence[Pixels | None]") -> list[dict[str, JsonValue]]:
+    def kept_values(self, pixels: Sequence[bytes | None]) -> list[dict[str, JsonValue]]:
         """Return what is kept of each picture in the metadata of its file. None is a picture that can't be decoded."""
-        vectors = iter(list(self.embedder.embed_pictures([each for each in pixels if each is not None])))
+        from vsearch_core.embed.images.embedder import pixels_from
+
+        form = self.embedder.pixel_format
+        pictures = [pixels_from(each, form) for each in pixels if each is not None]
+        vectors = iter(list(self.embedder.embed_pictures(pictures)))
         return [self._kept(None if each is None else next(vectors)) for each in pixels]
 
     def _kept(self, vector: "Vectors | None") -> dict[str, JsonValue]:

@@ -127,10 +127,7 @@ class IndexSettings:
     def refuse_impossible_values(self) -> None:
         """Raise TypeError, ValueError or ArgumentError for values that no index is made with."""
         ChunkOptions(self.chunk_words, self.overlap_words)
-        if not 1 <= self.fingerprint.dimension <= config.MAX_DIMENSION or type(self.fingerprint.dimension) is not int:
-            raise ValueError(f"vectors of dimension {self.fingerprint.dimension!r}")
-        if not all(isinstance(value, str) for name, value in asdict(self.fingerprint).items() if name != "dimension"):
-            raise TypeError("the fingerprint holds other values than texts")
+        check_fingerprint(self.fingerprint)
         check_ann(self.ann)
         check_vectors(self.vectors)
 
@@ -192,6 +189,14 @@ def new_settings(options: IndexOptions, fingerprint: Fingerprint) -> IndexSettin
     ann = options.ann or config.ANN_CHOICES[0]
     vectors = options.vectors or config.VECTORS_CHOICES[0]
     return IndexSettings(fingerprint, model, words, overlap, language, options.spec.base_url, ann=ann, vectors=vectors)
+
+
+def check_fingerprint(fingerprint: Fingerprint) -> None:
+    """Raise TypeError or ValueError for values that no embedder has."""
+    if not 1 <= fingerprint.dimension <= config.MAX_DIMENSION or type(fingerprint.dimension) is not int:
+        raise ValueError(f"vectors of dimension {fingerprint.dimension!r}")
+    if not all(isinstance(value, str) for name, value in asdict(fingerprint).items() if name != "dimension"):
+        raise TypeError("the fingerprint holds other values than texts")
 
 
 def check_ann(choice: str | None) -> None:

@@ -6,9 +6,6 @@ Staged files can't be found by searches. Every step is durable, so a run that is
 import base64
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import TypedDict
-
-import numpy as np
 
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Batch, Embedder
@@ -29,6 +26,7 @@ from vsearch_core.text.extract.options import ExtractOptions, remedy
 from vsearch_core.text.extract.registry import EXTRACTOR_VERSION, format_of
 from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.reading import open_reader
+from vsearch_core.text.worker import READ
 
 KnownRecords = Callable[[Catalog, Iterable[int]], dict[int, bytes]]  # records of chunks whose texts are embedded
 _ADVISED = frozenset({"extra-missing", "old-office-file"})  # codes whose advice is stored, as that of a missing option
@@ -54,11 +52,6 @@ class StagingResult:
     binary: int = 0
     failed: int = 0
     removed: list[FileRecord] = field(default_factory=list)
-
-
-class _Preparing(TypedDict, total=False):
-    function: str
-    more: tuple[object, ...]
 
 
 class Stager:
@@ -108,8 +101,10 @@ class Stager:
         self._done = 0
         self._total = len(plan.changed)
         files = [self._to_read(found) for found in self._files]
-        preparing: _Preparing = {} if analysis is None else {"function": PREPARE, "more": (analysis,)}
-        self._reader = open_reader(files, chunk_options, extract_options, observer.should_stop, **preparing)
+        function, more = (READ, ()) if analysis is None else (PREPARE, (analysis,))
+        self._reader = open_reader(
+            files, chunk_options, extract_options, observer.should_stop, function=function, more=more
+        )
 
     def close(self) -> None:
         """Stop reading files."""
@@ -154,12 +149,8 @@ class Stager:
         }
         if self._pictures is None or not pictures:
             return {}
-        shape = (*self._pictures.embedder.pixel_format.shape, 3)
-        pixels = [
-            None if each.pixels is None else np.frombuffer(each.pixels, np.uint8).reshape(shape)
-            for each in pictures.values()
-        ]
-        return dict(zip(pictures, self._pictures.kept_values(pixels), strict=True))
+        found = self._pictures.kept_values([each.pixels for each in pictures.values()])
+        return dict(zip(pictures, found, strict=True))
 
     def _is_staged(self, found: FoundFile) -> bool:
         earlier = self._staged.get(found.stored)

@@ -43,6 +43,22 @@ POINTERS = {
 }
 
 
+def call_llvm(builder: Value, name: str, result: Value, *arguments: Value) -> Value:
+    """Emit a call of an LLVM intrinsic, which returns the type `result`."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def sum_lanes(builder: Value, vector: Value) -> Value:
+    """Emit the sum of all lanes of a vector of float32 or int32."""
+    lanes, element = vector.type.count, vector.type.element
+    if element == F32:
+        kind = ir.FunctionType(F32, [F32, vector.type])
+        callee = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{lanes}f32")
+        return builder.call(callee, [ir.Constant(F32, 0.0), vector], fastmath=("reassoc",))
+    return call_llvm(builder, f"llvm.vector.reduce.add.v{lanes}i32", I32, vector)
+
+
 class Emitter:
     """Emits instructions with a builder of llvmlite. Vectors have 16 lanes of float32, int32 or int8."""
 
@@ -100,8 +116,7 @@ class Emitter:
 
     def call(self, name: str, *arguments: Value, result: Value = None) -> Value:
         """Call an LLVM intrinsic, which returns the type `result` (None: nothing)."""
-        kind = ir.FunctionType(result or ir.VoidType(), [argument.type for argument in arguments])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+        return call_llvm(self.builder, name, result or ir.VoidType(), *arguments)
 
     def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
         """Return a * b + c, rounded once."""
@@ -125,11 +140,7 @@ class Emitter:
 
     def sum(self, vector: Value) -> Value:
         """Return the sum of a vector of floats or integers."""
-        if vector.type.element == I32:
-            return self.call("llvm.vector.reduce.add.v16i32", vector, result=I32)
-        kind = ir.FunctionType(F32, [F32, FLOATS])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.vector.reduce.fadd.v16f32")
-        return self.builder.call(function, [ir.Constant(F32, 0.0), vector], fastmath=("reassoc",))
+        return sum_lanes(self.builder, vector)
 
     def variable(self, start: Value) -> "Variable":
         """Return a new variable with a value to start from."""

@@ -16,6 +16,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from vsearch_core.kernels.constants import CACHE_LINE, NO_NODE
+from vsearch_core.kernels.emit import Value, call_llvm, sum_lanes
 from vsearch_core.kernels.jit import cgutils, config, intrinsic, types
 
 _TABLE = 256  # dot products in a PQ table, one for each value of a byte
@@ -25,7 +26,6 @@ PLANES = 4  # two-bit digits in a byte of a sketch
 SUMS_AT_ONCE = 32  # compared by `first_above` in one step
 
 _I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
-Value = Any  # llvmlite's and numba's objects have no static types
 
 
 def host_features() -> Any:
@@ -74,22 +74,6 @@ def _splat(element: Value, lanes: int, value: float) -> Value:
     return ir.Constant(ir.VectorType(element, lanes), [value] * lanes)
 
 
-def _call(builder: Value, name: str, result: Value, *arguments: Value) -> Value:
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
-
-
-def _sum(builder: Value, vector: Value) -> Value:
-    """Return the sum of all lanes."""
-    lanes, element = vector.type.count, vector.type.element
-    if element == _F32:
-        function = ir.FunctionType(_F32, [_F32, vector.type])
-        name = f"llvm.vector.reduce.fadd.v{lanes}f32"
-        callee = cgutils.get_or_insert_function(builder.module, function, name)
-        return builder.call(callee, [ir.Constant(_F32, 0.0), vector], fastmath=("reassoc",))
-    return _call(builder, f"llvm.vector.reduce.add.v{lanes}i32", _I32, vector)
-
-
 def _while(builder: Value, condition: Callable[[], Value], body: Callable[[], None]) -> None:
     head, inside, after = (builder.append_basic_block(name) for name in ("head", "inside", "after"))
     builder.branch(head)
@@ -134,7 +118,7 @@ def _reduce(
     total = builder.load(cells[0])
     for cell in cells[1:]:
         total = plus(total, builder.load(cell))
-    result = cgutils.alloca_once_value(builder, _sum(builder, total))
+    result = cgutils.alloca_once_value(builder, sum_lanes(builder, total))
     if single is not None:
 
         def one_more() -> None:
@@ -155,7 +139,7 @@ def _pair_products(builder: Value, a: Value, b: Value) -> Value:
     """Return the sums of adjacent pairs of products of int16 vectors (pmaddwd)."""
     lanes = a.type.count
     name = "llvm.x86.avx512.pmaddw.d.512" if lanes == 32 else "llvm.x86.avx2.pmadd.wd"
-    return _call(builder, name, ir.VectorType(_I32, lanes // 2), a, b)
+    return call_llvm(builder, name, ir.VectorType(_I32, lanes // 2), a, b)
 
 
 def _wide_products(builder: Value, a: Value, b: Value, *, unsigned: bool = False) -> Value:
@@ -192,7 +176,7 @@ def make_dot_u8i8(variant: str) -> Value:
             a, b = _load(builder, left, at, lanes), _load(builder, right, at, lanes)
             if variant == "vnni":
                 a, b = _as_words(builder, a), _as_words(builder, b)
-                return _call(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, a, b)
+                return call_llvm(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, a, b)
             if variant == "avx2":  # vpmaddubsw would saturate: 2 * 255 * 127 takes 17 bits
                 short = ir.VectorType(_I16, lanes)
                 return builder.add(total, _pair_products(builder, builder.zext(a, short), builder.sext(b, short)))
@@ -239,7 +223,7 @@ def _emit_dot_f32(builder: Value, left: Value, right: Value, length: Value) -> V
         a, b = _load(builder, left, at, lanes), _load(builder, right, at, lanes)
         if right.type.pointee == _I16:
             b = builder.sitofp(builder.sext(b, ir.VectorType(_I32, lanes)), ir.VectorType(_F32, lanes))
-        return _call(builder, f"llvm.fma.v{lanes}f32", total.type, a, b, total)
+        return call_llvm(builder, f"llvm.fma.v{lanes}f32", total.type, a, b, total)
 
     def single(at: Value) -> Value:
         a, b = builder.load(builder.gep(left, [at])), builder.load(builder.gep(right, [at]))
@@ -266,9 +250,9 @@ def _sketch_emitter(variant: str) -> Callable[[Value, Value, Value, Value], Valu
                 assert digits.type == bytes_
                 if variant == "vnni":
                     a, b = _as_words(builder, digits), _as_words(builder, weights)
-                    total = _call(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, a, b)
+                    total = call_llvm(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, a, b)
                 elif variant == "avx2":  # 4 planes * 2 products * 3 * 127 fit int16
-                    pairs = _call(builder, "llvm.x86.avx2.pmadd.ub.sw", ir.VectorType(_I16, 16), digits, weights)
+                    pairs = call_llvm(builder, "llvm.x86.avx2.pmadd.ub.sw", ir.VectorType(_I16, 16), digits, weights)
                     short = pairs if short is None else builder.add(short, pairs)
                 else:
                     total = builder.add(total, _wide_products(builder, digits, weights, unsigned=True))
@@ -417,8 +401,8 @@ def insert_sorted(
             at = builder.sub(builder.load(index), ir.Constant(_I64, 8))
             here = _load(builder, base, at, 8)
             left = _load(builder, base, builder.sub(at, ir.Constant(_I64, 1)), 8)
-            least = _call(builder, "llvm.smin.v8i64", kind, here, spread)
-            result = _call(builder, "llvm.smax.v8i64", kind, left, least)
+            least = call_llvm(builder, "llvm.smin.v8i64", kind, here, spread)
+            result = call_llvm(builder, "llvm.smax.v8i64", kind, left, least)
             builder.store(result, builder.bitcast(builder.gep(base, [at]), kind.as_pointer()), align=8)
             builder.store(at, index)
 
@@ -433,7 +417,7 @@ def count_bits(typing: Value, word: Value) -> tuple[Value, Callable[..., Value]]
     """Return the number of ones among the bits of a uint64."""
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
-        return _call(builder, "llvm.ctpop.i64", _I64, arguments[0])
+        return call_llvm(builder, "llvm.ctpop.i64", _I64, arguments[0])
 
     return types.int64(types.uint64), generate
 
@@ -463,7 +447,7 @@ def first_even(typing: Value, pool: Value, offset: Value, limit: Value) -> tuple
             builder.store(at, index)
 
         _while(builder, more, block)
-        zeros = _call(builder, "llvm.cttz.i8", _I8, builder.load(mask), ir.Constant(ir.IntType(1), 0))
+        zeros = call_llvm(builder, "llvm.cttz.i8", _I8, builder.load(mask), ir.Constant(ir.IntType(1), 0))
         return builder.add(builder.load(index), builder.zext(zeros, _I64))
 
     return types.int64(pool, types.int64, types.int64), generate
@@ -498,7 +482,7 @@ def first_above(
             builder.store(at, index)
 
         _while(builder, more, block)
-        zeros = _call(builder, "llvm.cttz.i32", _I32, builder.load(mask), ir.Constant(ir.IntType(1), 0))
+        zeros = call_llvm(builder, "llvm.cttz.i32", _I32, builder.load(mask), ir.Constant(ir.IntType(1), 0))
         return builder.add(builder.load(index), builder.zext(zeros, _I64))
 
     return types.int64(sums, types.int64, types.int64, types.int32), generate
@@ -509,7 +493,7 @@ def _lookup_vbmi(builder: Value, codes: Value, table: Value) -> Value:
     bytes_ = ir.VectorType(_I8, 64)
     quarters = [_load(builder, table, ir.Constant(_I64, 64 * i), 64) for i in range(4)]
     name = "llvm.x86.avx512.vpermi2var.qi.512"
-    low, high = (_call(builder, name, bytes_, quarters[i], codes, quarters[i + 1]) for i in (0, 2))
+    low, high = (call_llvm(builder, name, bytes_, quarters[i], codes, quarters[i + 1]) for i in (0, 2))
     return builder.select(builder.icmp_signed("<", codes, _splat(_I8, 64, 0)), high, low)
 
 
@@ -535,7 +519,7 @@ def _lookup_small(builder: Value, codes: Value, table: Value, variant: str) -> V
     everywhere = ir.Constant(ir.VectorType(_I32, lanes), [lane % _SMALL_TABLE for lane in range(lanes)])
     spread = builder.shuffle_vector(own, own, everywhere)
     name = {"vbmi": "avx512.permvar.qi.512", "avx512": "avx512.pshuf.b.512", "avx2": "avx2.pshuf.b"}[variant]
-    return _call(builder, f"llvm.x86.{name}", codes.type, spread, codes)
+    return call_llvm(builder, f"llvm.x86.{name}", codes.type, spread, codes)
 
 
 def _add_bytes(builder: Value, found: Value, both: Value, odd: Value) -> None:
@@ -656,7 +640,7 @@ def lowest_bit(typing: Value, mask: Value) -> tuple[Value, Callable[..., Value]]
     """Return the number of the lowest bit that is set in a uint64; 64 if none is."""
 
     def generate(context: Value, builder: Value, signature: Value, arguments: Value) -> Value:
-        return _call(builder, "llvm.cttz.i64", _I64, arguments[0], ir.Constant(ir.IntType(1), 0))
+        return call_llvm(builder, "llvm.cttz.i64", _I64, arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), generate
 
@@ -692,7 +676,8 @@ def make_nearest_centroid(count: int) -> Value:
                     place = builder.add(row, ir.Constant(_I64, start + number * lanes))
                     values = _load(builder, centroids, place, lanes)
                     builder.store(
-                        _call(builder, f"llvm.fma.v{lanes}f32", floats, spread, values, builder.load(cell)), cell
+                        call_llvm(builder, f"llvm.fma.v{lanes}f32", floats, spread, values, builder.load(cell)),
+                        cell,
                     )
             for number, cell in enumerate(cells):
                 score, numbers = builder.load(cell), [start + number * lanes + lane for lane in range(lanes)]
@@ -700,13 +685,13 @@ def make_nearest_centroid(count: int) -> Value:
                 builder.store(builder.select(better, score, builder.load(best)), best)
                 builder.store(builder.select(better, ir.Constant(words, numbers), builder.load(where)), where)
         highest = builder.load(best)
-        top = _call(builder, f"llvm.vector.reduce.fmax.v{lanes}f32", _F32, highest)
+        top = call_llvm(builder, f"llvm.vector.reduce.fmax.v{lanes}f32", _F32, highest)
         spread = builder.insert_element(ir.Constant(floats, ir.Undefined), top, ir.Constant(_I32, 0))
         spread = builder.shuffle_vector(spread, spread, _splat(_I32, lanes, 0))
         chosen = builder.select(
             builder.fcmp_ordered("==", highest, spread), builder.load(where), _splat(_I32, lanes, count - 1)
         )
-        return builder.zext(_call(builder, f"llvm.vector.reduce.umin.v{lanes}i32", _I32, chosen), _I64)
+        return builder.zext(call_llvm(builder, f"llvm.vector.reduce.umin.v{lanes}i32", _I32, chosen), _I64)
 
     @intrinsic
     def nearest_centroid(

@@ -114,8 +114,9 @@ def _embedded(file: FileToRead, line: int | None, name: str, sources: ExampleSou
     read = _read(file, sources.chunk_options, name, None if images is None else images.pixel_format)
     shown = None
     if images is not None and read.picture is not None and read.picture.pixels is not None:
-        pixels = np.frombuffer(read.picture.pixels, np.uint8).reshape(*images.pixel_format.shape, 3)
-        (shown,) = images.embed_pictures([pixels])
+        from vsearch_core.embed.images.embedder import pixels_from
+
+        (shown,) = images.embed_pictures([pixels_from(read.picture.pixels, images.pixel_format)])
         if not read.picture.is_described:
             return Example(np.zeros(sources.embedder().fingerprint.dimension, np.float32), (), none, shown)
     if shown is None and read.picture is not None and not read.picture.is_described:

@@ -29,6 +29,11 @@ Vectors = NDArray[np.float32]
 _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
+def pixels_from(data: bytes, form: PixelFormat) -> Pixels:
+    """Return the pixels of a picture in this format, (height, width, 3), that a process has read as bytes."""
+    return np.frombuffer(data, np.uint8).reshape(*form.shape, 3)
+
+
 class ImageEmbedder(Protocol):
     """Turns pictures and texts into unit vectors of one space. Any number of threads may use it at once."""
 

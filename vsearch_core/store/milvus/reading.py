@@ -12,7 +12,7 @@ from vsearch_core import config
 from vsearch_core.errors import IndexNotFoundError, InputError
 from vsearch_core.store.catalog import ChunkPlace, FileFacts
 from vsearch_core.store.milvus.address import MilvusAddress
-from vsearch_core.store.milvus.connection import MOST_HITS, MilvusConnection, Rows
+from vsearch_core.store.milvus.connection import MOST_HITS, MilvusConnection, Rows, server_errors
 from vsearch_core.store.milvus.tables import (
     CHUNKS,
     COLLECTIONS,
@@ -33,6 +33,7 @@ from vsearch_core.store.milvus.tables import (
     name_of,
     text_of,
     unpack,
+    visible_in,
 )
 from vsearch_core.store.raw_rows import SKIPPED_FACTS, Row
 from vsearch_core.store.server.postings import TermPostings
@@ -106,7 +107,7 @@ class MilvusCatalog(ServerCatalog):
 
     def _visible(self, condition: str = "") -> str:
         """Return a filter for the visible rows that meet a condition."""
-        visible = f"gen_from <= {self._generation} and gen_to > {self._generation}"
+        visible = visible_in(self._generation)
         return f"{visible} and {condition}" if condition else visible
 
     def _query(self, table: str, condition: str, fields: Sequence[str]) -> Rows:
@@ -508,8 +509,6 @@ def scan(
 
 def has_graph(connection: MilvusConnection) -> bool:
     """Return True if there is a graph over the vectors."""
-    from vsearch_core.store.milvus.connection import server_errors
-
     with server_errors(connection.address):
         found = connection.client.describe_index(connection.collection(CHUNKS), "vector")
     return bool(found) and found.get("index_type") == "HNSW"

@@ -96,6 +96,11 @@ def blocks(values: Iterable[_V], size: int) -> Iterator[list[_V]]:
         yield distinct[start : start + size]
 
 
+def visible_in(generation: int | str) -> str:
+    """Return a filter for the rows that are visible in a generation."""
+    return f"gen_from <= {generation} and gen_to > {generation}"
+
+
 def name_of(text: str) -> str:
     """Return a text as filters can compare it: its bytes in hexadecimal, whose order is that of the texts."""
     return text.encode("utf-8", "surrogatepass").hex()

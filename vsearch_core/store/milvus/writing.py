@@ -50,6 +50,7 @@ from vsearch_core.store.milvus.tables import (
     pack,
     schema_of,
     unpack,
+    visible_in,
 )
 from vsearch_core.store.raw_rows import Row
 from vsearch_core.store.server import tables
@@ -415,7 +416,7 @@ class MilvusWriter(ServerWriter):
         return self._settings.get(KEYWORDS) != "no"
 
     def _visible(self, settings: Mapping[str, str]) -> str:
-        return f"gen_from <= {settings['generation']} and gen_to > {settings['generation']}"
+        return visible_in(settings["generation"])
 
     def _scan(
         self,

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
-from importlib.util import find_spec
 
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.model import Document
@@ -13,7 +12,7 @@ from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.figures import MAX_BYTES, MAX_PICTURES
 from vsearch_core.text.extract.options import ExtractOptions
-from vsearch_core.text.extract.pictures import is_large_enough, opened
+from vsearch_core.text.extract.pictures import has_pillow, is_figure
 from vsearch_core.text.extract.registry import ATTACHMENT, PICTURES, extract, is_picture, is_steady
 from vsearch_core.text.limits import WorkerLimits
 
@@ -81,16 +80,6 @@ class NestedFiles:
             builder.left_out.append("and more")
 
 
-def _is_figure(name: str, data: bytes) -> bool:
-    if find_spec("PIL") is None or len(data) > MAX_BYTES:
-        return False
-    try:
-        with opened(name, data) as image:
-            return is_large_enough(*image.size)
-    except BinaryFileError:
-        return False
-
-
 class Attachments(NestedFiles):
     """Reads the attachments of the messages in one file."""
 
@@ -117,7 +106,7 @@ class Attachments(NestedFiles):
         same logo.
         """
         digest = blake2b(data, digest_size=16).digest()
-        if digest in self._pictures or not _is_figure(name, data):
+        if digest in self._pictures or not (has_pillow() and len(data) <= MAX_BYTES and is_figure(name, data)):
             return
         if len(self._pictures) < MAX_PICTURES:
             self._pictures.add(digest)

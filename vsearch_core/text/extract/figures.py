@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
-from importlib.util import find_spec
 
-from vsearch_core.errors import BinaryFileError
 from vsearch_core.model import Document
 from vsearch_core.text.extract import recognition
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import SOFT_HYPHEN, one_line
 from vsearch_core.text.extract.options import ExtractLimits, ExtractOptions
-from vsearch_core.text.extract.pictures import is_large_enough, opened, pixels
+from vsearch_core.text.extract.pictures import has_pillow, is_figure, opened, pixels
 from vsearch_core.text.extract.recognition import RecognisedLine, Recogniser, add_boxes, as_text
 from vsearch_core.text.extract.registry import FIGURE, unit_of
 
@@ -65,7 +63,7 @@ class Figures:
     def __init__(self, name: str, options: ExtractOptions) -> None:
         """Start without figures. `name` is the document's name."""
         self._name = name
-        self._is_readable = find_spec("PIL") is not None
+        self._is_readable = has_pillow()
         self._left = options.limits.expanded_bytes
         self._digests: dict[str, bytes] = {}  # by address; b"" for a picture that is no figure
         self._said: dict[bytes, set[str]] = {}  # the texts about a picture
@@ -89,12 +87,7 @@ class Figures:
 
     def _digest(self, data: bytes) -> bytes:
         self._left -= len(data)
-        try:
-            with opened(self._name, data) as image:
-                is_figure = is_large_enough(*image.size)
-        except BinaryFileError:
-            return b""
-        return blake2b(data, digest_size=16).digest() if is_figure else b""
+        return blake2b(data, digest_size=16).digest() if is_figure(self._name, data) else b""
 
     def write(self, builder: DocumentBuilder, found: Sequence[FoundFigure]) -> None:
         """Add the figures of one page, or of a document without pages, in their order. One without text is left out."""

@@ -30,6 +30,11 @@ _TURNED = frozenset({5, 6, 7, 8})  # values of the tag Orientation by which widt
 ORIENTATION = 0x0112
 
 
+def has_pillow() -> bool:
+    """Return True if pictures can be opened: Pillow is installed."""
+    return find_spec("PIL") is not None
+
+
 @contextmanager
 def opened(name: str, data: bytes) -> Iterator[Any]:
     """Open a picture as an image of Pillow. Its header and metadata are read, but no pixels.
@@ -67,6 +72,15 @@ def _formats() -> tuple[str, ...]:
 def is_large_enough(width: int, height: int) -> bool:
     """Return True if a picture of this size, in pixels, is more than an icon, a bullet or a button."""
     return min(width, height) >= MIN_SIDE and width * height >= MIN_PIXELS
+
+
+def is_figure(name: str, data: bytes) -> bool:
+    """Return True if the bytes are a picture that `is_large_enough`."""
+    try:
+        with opened(name, data) as image:
+            return is_large_enough(*image.size)
+    except BinaryFileError:
+        return False
 
 
 def upright_size(image: Any, orientation: object) -> tuple[int, int]:
