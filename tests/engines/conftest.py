@@ -24,14 +24,20 @@ def new_address(server: PostgresServer) -> Callable[[], str]:
     return lambda: server.address(f"index_{next(numbers)}")
 
 
+@pytest.fixture(scope="session")
+def milvus_lite() -> None:
+    """Skip the test if Milvus Lite is not installed."""
+    missing = missing_for_milvus_lite()
+    if missing:
+        pytest.skip(f"no Milvus Lite: {missing}")
+
+
 @pytest.fixture(scope="session", params=["postgresql", "milvus"])
 def any_address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
     """Return the same as `new_address`, for each kind of server."""
     if request.param == "postgresql":
         found: Callable[[], str] = request.getfixturevalue("new_address")
         return found
-    missing = missing_for_milvus_lite()
-    if missing:
-        pytest.skip(f"no Milvus Lite: {missing}")
+    request.getfixturevalue("milvus_lite")
     numbers, file = count(), tmp_path_factory.mktemp("milvus") / "lite.db"
     return lambda: f"milvus://{file}?collection=index_{next(numbers)}"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from milvus_server import missing_for_milvus_lite
 from process import Vsearch
 from support import WordEmbedder
 
@@ -29,11 +28,8 @@ class Stopped(BaseException):
 
 
 @pytest.fixture(scope="module")
-def new_index(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tuple[str, Path]]:
+def new_index(milvus_lite: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tuple[str, Path]]:
     """Return a function that returns the address of a new index, and a folder of documents."""
-    missing = missing_for_milvus_lite()
-    if missing:
-        pytest.skip(f"no Milvus Lite: {missing}")
     numbers, root = count(), tmp_path_factory.mktemp("milvus")
 
     def new() -> tuple[str, Path]:
@@ -219,7 +215,7 @@ def test_a_server_without_sparse_vectors_has_vector_queries_only(
         assert not index.check(full=True).faults
 
 
-def test_a_file_behind_a_link_is_not_opened(tmp_path: Path) -> None:
+def test_a_file_behind_a_link_is_not_opened(milvus_lite: None, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "other.db")
     with pytest.raises(StorageError, match="symbolic link"):
         MilvusConnection(parse_milvus_address(f"milvus://{tmp_path}/link.db"))
@@ -229,10 +225,7 @@ def test_a_file_behind_a_link_is_not_opened(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
-    missing = missing_for_milvus_lite()
-    if missing:
-        pytest.skip(f"no Milvus Lite: {missing}")
+def project(milvus_lite: None, tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/loans.md").write_text("# Loans\n\nThe late fee for a drill is two crowns a day.\n")
     (tmp_path / "notes/bread.txt").write_text("Rye bread has a sticky crumb.\n")
