@@ -136,18 +136,25 @@ def compare_alone(texts: Sequence[str], ours_by: Mapping[str, Embedder], rounds:
 def peak_products() -> float:
     """Return the 8-bit products that a core computes a second, in billions, for one block that stays in its cache."""
     from vsearch_core.kernels.encoder import multiply
-    from vsearch_core.kernels.encoder_steps import BLOCK, configure_tiles, release_tiles, tile_shapes, tiles_allowed
+    from vsearch_core.kernels.encoder_steps import (
+        BLOCK,
+        HAS_TILES,
+        configure_tiles,
+        release_tiles,
+        tile_shapes,
+        tiles_allowed,
+    )
     from vsearch_core.kernels.jit import numba
 
     depth, times = 384, 20_000
 
     @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
     def repeat(tiles: bool, shapes: int, a: int, b: int, c: int, count: int) -> None:
-        if tiles:
+        if HAS_TILES and tiles:
             configure_tiles(shapes)
         for _ in range(count):
-            multiply(tiles, a, depth, b, depth, c, BLOCK)
-        if tiles:
+            multiply(tiles, a, depth, BLOCK, b, depth, c, BLOCK)
+        if HAS_TILES and tiles:
             release_tiles()
 
     arrays = tile_shapes(64), *(np.zeros(BLOCK * depth, kind) for kind in (np.uint8, np.int8, np.int32))

@@ -120,12 +120,12 @@ def pack_columns(codes: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 @kernel
-def multiply(tiles: bool, a: int, stride: int, b: int, depth: int, c: int, c_stride: int) -> None:
-    """Multiply a block of 32 rows by 32 columns with AMX or VNNI; `multiply_vnni` explains the arguments."""
+def multiply(tiles: bool, a: int, stride: int, rows: int, b: int, depth: int, c: int, c_stride: int) -> None:
+    """Multiply a block of rows by 32 columns with AMX, always 32 rows, or VNNI; see `multiply_vnni`."""
     if HAS_TILES and tiles:
         multiply_tiles(a, stride, b, depth, c, c_stride)
     else:
-        multiply_vnni(a, stride, b, depth, c, c_stride)
+        multiply_vnni(a, stride, min(BLOCK, rows), b, depth, c, c_stride)
 
 
 @kernel
@@ -149,7 +149,8 @@ def _linear(
     for column in range(0, columns, BLOCK):
         at = WORD * column
         for row in range(0, rows, BLOCK):
-            multiply(tiles, memory.codes + row * depth, depth, codes + column * depth, depth, memory.block, BLOCK)
+            left = memory.codes + row * depth
+            multiply(tiles, left, depth, rows - row, codes + column * depth, depth, memory.block, BLOCK)
             restore(
                 memory.block, memory.scales + WORD * row, min(BLOCK, rows - row), scales + at, biases + at, excess + at,
                 out + HALF * (row * columns + column), columns, weights.gelu, activate,
@@ -192,7 +193,7 @@ def _attend(tiles: bool, memory: Any, shapes: int, count: int, padded: int, hidd
                 configure_tiles(shapes)
             for column in range(0, count, BLOCK):
                 multiply(
-                    tiles, memory.queries + row * size, size, memory.keys + column * size, size,
+                    tiles, memory.queries + row * size, size, count - row, memory.keys + column * size, size,
                     memory.sums + WORD * column, padded + 16,
                 )  # fmt: skip
             if HAS_TILES and tiles:
@@ -204,7 +205,8 @@ def _attend(tiles: bool, memory: Any, shapes: int, count: int, padded: int, hidd
                     memory.shares + number * padded,
                 )  # fmt: skip
             for column in range(0, size, BLOCK):
-                multiply(tiles, memory.shares, padded, memory.values + column * padded, padded, memory.block, BLOCK)
+                values = memory.values + column * padded
+                multiply(tiles, memory.shares, padded, count - row, values, padded, memory.block, BLOCK)
                 for number in range(min(BLOCK, count - row)):
                     scale_sums(
                         memory.block + WORD * number * BLOCK, memory.value_scales + WORD * column,

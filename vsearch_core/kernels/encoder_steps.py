@@ -102,30 +102,33 @@ def multiply_tiles(e: Emitter, a: Bytes, stride: Value, b: Bytes, depth: Value, 
 
 
 @vector_function()
-def multiply_vnni(e: Emitter, a: Bytes, stride: Value, b: Bytes, depth: Value, c: Integers, c_stride: Value) -> None:
-    """Multiply 32 rows of uint8 by 32 columns of int8, and store the int32 sums.
+def multiply_vnni(
+    e: Emitter, a: Bytes, stride: Value, rows: Value, b: Bytes, depth: Value, c: Integers, c_stride: Value
+) -> None:
+    """Multiply up to 32 rows of uint8 by 32 columns of int8, and store the int32 sums.
 
     Args:
         e: The emitter.
         a: The rows, `stride` bytes apart, each of `depth` uint8.
         stride: The distance of two rows.
+        rows: The number of rows; up to the next multiple of 8, others are read and their sums written.
         b: Two strips of 16 columns, in the order that `pack_columns` gives.
         depth: The number of products in a sum, a multiple of 32.
-        c: The sums, 32 rows of 32, `c_stride` elements apart.
+        c: The sums, rows of 32, `c_stride` elements apart.
         c_stride: The distance of two rows of sums.
     """
     at_once = 8  # rows: 16 sums, which fill half of the registers
     strips = b, e.address(b, e.builder.shl(depth, e.number(4)))
-    with e.loop(e.number(BLOCK // at_once)) as group:
-        first = e.builder.mul(group, e.number(at_once))
+    with e.loop(e.builder.lshr(e.builder.add(rows, e.number(at_once - 1)), e.number(3))) as group:
+        first = e.builder.shl(group, e.number(3))
         numbers = [e.builder.add(first, e.number(row)) for row in range(at_once)]
-        rows = [e.address(a, e.builder.mul(number, stride)) for number in numbers]
-        sums = [[e.variable(e.integers(0)) for _ in strips] for _ in rows]
+        places = [e.address(a, e.builder.mul(number, stride)) for number in numbers]
+        sums = [[e.variable(e.integers(0)) for _ in strips] for _ in places]
         with e.loop(e.builder.lshr(depth, e.number(2))) as index:
             at, b_at = e.builder.shl(index, e.number(2)), e.builder.shl(index, e.number(6))
             columns = [e.load(strip, b_at, INTEGERS) for strip in strips]
-            for row, total in zip(rows, sums, strict=True):
-                four = e.builder.load(e.builder.bitcast(e.address(row, at), I32.as_pointer()), align=1)
+            for place, total in zip(places, sums, strict=True):
+                four = e.builder.load(e.builder.bitcast(e.address(place, at), I32.as_pointer()), align=1)
                 left = e.spread(four)
                 for column, each in zip(columns, total, strict=True):
                     each.set(e.call("llvm.x86.avx512.vpdpbusd.512", each.get(), left, column, result=INTEGERS))
