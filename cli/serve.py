@@ -59,9 +59,10 @@ def serve(
 ) -> int:
     """Answer searches on a web page and over HTTP, as docs/http.md describes, until Ctrl-C.
 
-    The model stays loaded, and new commits of the index are seen within a second. Nothing is changed or read but the
-    index. With --follow, the index is a copy of a store's current snapshot, and a new one is seen within seconds. Exit
-    status: 0 ended by Ctrl-C or SIGTERM, 2 error.
+    The model stays loaded, and new commits of the index are seen within a second. Nothing is changed, and nothing
+    is read but the index, and the files of pictures and figures that the page shows. With --follow, the index is a
+    copy of a store's current snapshot, and a new one is seen within seconds. Exit status: 0 ended by Ctrl-C or
+    SIGTERM, 2 error.
     """
     from vsearch_core import __version__, search_request
 
@@ -156,6 +157,7 @@ def _app(
     from vsearch_core.serve.security import Access
 
     work = RequestQueue(index, threads=max(2, os.cpu_count() or 1))
+    pictures = RequestQueue(index, threads=1)  # one worker process decodes them
     mcp = None
     if find_spec("mcp") is not None:
         from vsearch_core.serve.mcp_http import McpOverHttp
@@ -163,7 +165,12 @@ def _app(
         from vsearch_core.serve.tools import TOOLS
 
         mcp = McpOverHttp(mcp_server(IndexOnDemand(lambda: index), work, TOOLS, version, describe, log))
-    return Api(index, work, version, log).app(Access(hosts, secret), mcp), work.close
+
+    def end() -> None:
+        work.close()
+        pictures.close()
+
+    return Api(index, work, pictures, version, log).app(Access(hosts, secret), mcp), end
 
 
 def _run(app: "App", listener: socket.socket) -> None:

@@ -3,12 +3,14 @@
 import io
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pictures import drawn
 
 from vsearch_core.model import Document
 from vsearch_core.text.chunk import ChunkOptions, split
-from vsearch_core.text.extract.registry import place_of
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions, WantedFigure
+from vsearch_core.text.extract.registry import extract, figure_number, place_of
 
 PICTURE = drawn("PNG", size=(200, 100))
 OTHER = drawn("JPEG", size=(120, 110))
@@ -36,3 +38,16 @@ def places(document: Document, name: str) -> list[tuple[str | None, str]]:
         (place_of(name, chunk.page, chunk.heading, at), " ".join(chunk.text.split()))
         for chunk, at in zip(chunks, lines, strict=True)
     ]
+
+
+def taken_out(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> dict[str, tuple[int, int] | None]:
+    """Return the size of the picture at each place of a figure, which is taken out of the document again."""
+    found: dict[str, tuple[int, int] | None] = {}
+    for chunk in split(extract(name, data, options), ChunkOptions()):
+        place = place_of(name, chunk.page, chunk.heading, (chunk.start_line, chunk.end_line))
+        number = figure_number(name, place)
+        if place is not None and number is not None:
+            wanted = WantedFigure(chunk.page, number)
+            extract(name, data, replace(options, ocr=False, wanted_figure=wanted))
+            found[place] = None if wanted.image is None else wanted.image.size
+    return found

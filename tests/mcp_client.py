@@ -23,11 +23,12 @@ ERAS = {"auto": "2026-07-28", "legacy": "2025-11-25"}  # the client's mode, and 
 
 @dataclass(frozen=True)
 class ToolResult:
-    """The result of a tool call."""
+    """The result of a tool call. `images` have the media type and the data in base64."""
 
     is_error: bool
     text: str
     locators: Any
+    images: tuple[tuple[str, str], ...] = ()
 
     @property
     def error(self) -> str:
@@ -40,10 +41,11 @@ class ToolResult:
 
 
 async def called(client: Any, tool: str, **arguments: Any) -> ToolResult:
-    """Call a tool, and return its result, which must have one text."""
+    """Call a tool, and return its result, which must have one text, and perhaps images after it."""
     result = await client.call_tool(tool, arguments)
-    (content,) = result.content
-    return ToolResult(result.is_error, content.text, result.structured_content)
+    content, *images = result.content
+    shown = tuple((each.mime_type, each.data) for each in images)
+    return ToolResult(result.is_error, content.text, result.structured_content, shown)
 
 
 def over_stdio(

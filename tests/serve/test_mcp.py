@@ -1,5 +1,7 @@
 """The MCP server of a real `vsearch mcp`, asked by the client of the package `mcp` in both eras of the protocol."""
 
+import base64
+import io
 import json
 import os
 import signal
@@ -12,10 +14,13 @@ import pytest
 from process import DEADLINE, Vsearch, controls_terminal, write_files
 
 pytest.importorskip("mcp")
+pytest.importorskip("PIL")
 
+from image_models import coloured
 from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
 from mcp_client import ERAS, RawServer, ToolResult, called, over_http, over_stdio, raw_server
+from PIL import Image
 from serve_client import RunningServer, running_server
 
 FILES: Mapping[str, str | bytes] = {
@@ -31,6 +36,7 @@ LONG = "\n\n".join(f"Paragraph {number} tells of lighthouses and their keepers."
 @pytest.fixture(scope="module")
 def root(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_files(tmp_path_factory.mktemp("agents"), {**FILES, "long.txt": LONG})
+    (folder / "wall.png").write_bytes(coloured("red", size=(2000, 500)))
     assert vsearch("index", ".", cwd=folder).status == 0
     return folder
 
@@ -44,6 +50,10 @@ CALLS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "hostile": ("search", {"query": "zebra stripes", "k": 1}),
     "read": ("read", {"path": "notes/pump.md", "start_line": 3, "end_line": 3}),
     "read long": ("read", {"path": "long.txt"}),
+    "image": ("read", {"path": "wall.png", "image": True}),
+    "image, not asked for": ("read", {"path": "wall.png"}),
+    "no image": ("read", {"path": "fees.txt", "image": True}),
+    "image of nothing": ("read", {"path": "nope.png", "image": True}),
     "similar": ("similar", {"place": "notes/pump.md", "k": 1}),
     "status": ("status", {}),
     "unknown file": ("read", {"path": "nope.md"}),
@@ -140,6 +150,18 @@ def test_no_text_of_a_document_is_sent_twice(answers: dict[str, Any]) -> None:
         assert [line for line in sentences if line in sent or answers[name].text.count(line) > 1] == []
 
 
+def test_a_picture_is_sent_only_if_it_is_asked_for(answers: dict[str, Any]) -> None:
+    ((kind, data),) = answers["image"].images
+    assert kind == "image/jpeg"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        assert (image.format, image.size) == ("JPEG", (1024, 256))
+    assert answers["image"].text.endswith("[the picture follows, 1024 x 256 pixels]")
+    assert "2000 × 500 pixels" in answers["image"].text  # its text comes first
+    assert [name for name, answer in answers.items() if isinstance(answer, ToolResult) and answer.images] == ["image"]
+    assert answers["no image"].text.endswith("[no picture: is neither a picture nor a figure]")
+    assert "nope.png: is not in the index" in answers["image of nothing"].error
+
+
 def test_with_context_hits_are_shown_in_full(answers: dict[str, Any]) -> None:
     assert "Drain the pump" in answers["in full"].text and "Grease the crank." in answers["in full"].text
 
@@ -180,8 +202,8 @@ def test_similar_gives_the_most_similar_text(vsearch: Vsearch, root: Path, answe
 
 def test_status_tells_what_is_indexed(root: Path, answers: dict[str, Any]) -> None:
     found: ToolResult = answers["status"]
-    assert found.text.startswith("5 files in ")
-    assert found.locators["index"] == str(root / ".vsearch") and found.locators["files"] == 5
+    assert found.text.startswith("6 files in ")
+    assert found.locators["index"] == str(root / ".vsearch") and found.locators["files"] == 6
 
 
 @pytest.mark.parametrize(
@@ -210,7 +232,7 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(answers: dict[str, Any]) ->
 
 def test_documents_are_resources(answers: dict[str, Any]) -> None:
     uris = [resource.uri for resource in answers["resources"]]
-    assert uris == sorted(uris) and "vsearch:///notes/pump.md" in uris and len(uris) == 5
+    assert uris == sorted(uris) and "vsearch:///notes/pump.md" in uris and len(uris) == 6
     assert [template.uri_template for template in answers["templates"]] == ["vsearch:///{+path}"]
     (content,) = answers["document"]
     assert content.text == FILES["notes/pump.md"].strip()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_models import coloured
 from process import DEADLINE, Vsearch, write_files
 from serve_client import RunningServer, running_server
 
@@ -43,6 +44,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def root(vsearch: Vsearch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_files(tmp_path_factory.mktemp("browsed"), FILES)
+    (folder / "zeppelin.png").write_bytes(coloured("red", "blue", size=(400, 300)))
     assert vsearch("index", ".", cwd=folder).status == 0
     return folder
 
@@ -233,9 +235,8 @@ def test_hostile_documents_run_nothing_and_load_nothing(browser: Any, server: Ru
             tab.wait_for(f"document.querySelector('#passage h2').innerText === {json.dumps(name)}")
         tab.page.locator("#q").fill(MARKUP)
         tab.page.wait_for_timeout(400)
-        assert (
-            tab.page.evaluate("document.querySelectorAll('main img, main svg, main script, main iframe').length") == 0
-        )
+        made = "main img:not(.picture), main svg, main script, main iframe"
+        assert tab.page.evaluate(f"document.querySelectorAll('{made}').length") == 0
         assert all(url.startswith(tab.base + "/") for url in tab.requests)
         assert tab.faults == []
         assert "\u202e" not in "".join(tab.page.locator("bdi").all_inner_texts())
@@ -311,6 +312,27 @@ def test_every_text_has_enough_contrast(browser: Any, server: RunningServer, sch
         background = tab.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         brightness = sum(map(int, re.findall(r"\d+", background))) / 3
         assert (brightness < 60) == (scheme == "dark")
+
+
+SHOWN = "[...document.querySelectorAll('img')].map((image) => [image.className, image.naturalWidth])"
+
+
+@pytest.mark.parametrize("options", [(), ("--token",)])
+def test_pictures_are_shown_and_broken_ones_leave_no_gap(
+    browser: Any, vsearch: Vsearch, root: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with running_server(vsearch, root, tmp_path / "log", *options) as server, _Tab(browser, server) as tab:
+        log = server.log.read_text()
+        token = Path(log.split("the bearer token is in ")[1].splitlines()[0]).read_text().strip() if options else ""
+        tab.open(f"/?q=zeppelin{'#token=' + token if token else ''}")
+        tab.wait_for(f"{SHOWN}.join() === 'picture small,240,picture large,400'")
+        tab.page.locator("#q").fill("zeppelin ext")
+        tab.wait_for(f"{SHOWN}.join().startsWith('picture small,240')")
+        tab.page.route("**/page/picture*", lambda route: route.abort())
+        tab.page.locator("#q").fill("zeppelin")
+        tab.wait_for("document.querySelector('.hit') && !document.querySelector('img')")
+        assert [fault for fault in tab.faults if "ERR_FAILED" not in fault] == []
+        assert not any(token in url for url in tab.requests if token)
 
 
 def test_the_link_with_the_token_opens_the_page(browser: Any, vsearch: Vsearch, root: Path, tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ def server(vsearch: Vsearch, root: Path) -> Iterator[RunningServer]:
         yield running
 
 
-ROUTES = [("POST", "/v1/search"), ("POST", "/v1/read"), ("GET", "/v1/status"), ("GET", "/metrics"), ("GET", "/healthz")]
+ROUTES = [
+    *(("POST", "/v1/search"), ("POST", "/v1/read"), ("GET", "/v1/status"), ("GET", "/metrics"), ("GET", "/healthz")),
+    ("GET", "/page/picture?place=a.png"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -151,6 +154,7 @@ def test_a_token_is_required_where_asked_for(vsearch: Vsearch, root: Path, tmp_p
             answer = server.get("/v1/status", authorization=given)
             assert (answer.status, answer.code) == (401, "unauthorized")
             assert answer.headers["www-authenticate"] == "Bearer"
+            assert server.get("/page/picture?place=a.png", authorization=given).status == 401
         assert server.get("/v1/status", authorization=f"Bearer {token}").status == 200
         assert token not in server.log.read_text()
     file.chmod(0o644)

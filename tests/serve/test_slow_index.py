@@ -40,7 +40,7 @@ port = listener.getsockname()[1]
 index = SlowIndex()
 work = RequestQueue(index, threads=2, waiting=4, seconds=1.5)
 print(port, flush=True)
-serve(Api(index, work, "0", log).app(Access(frozenset({f"127.0.0.1:{port}"}))), listener)
+serve(Api(index, work, work, "0", log).app(Access(frozenset({f"127.0.0.1:{port}"}))), listener)
 work.close()
 """
 

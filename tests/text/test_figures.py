@@ -15,14 +15,14 @@ from vsearch_core.model import Document
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.extract import figures, recognition
 from vsearch_core.text.extract.linked_pictures import linked_path
-from vsearch_core.text.extract.options import ExtractOptions
+from vsearch_core.text.extract.options import ExtractOptions, WantedFigure
 from vsearch_core.text.extract.registry import extract, place_of
 from vsearch_core.text.files import FileToRead
 from vsearch_core.text.reading import read
 
 pytest.importorskip("PIL")
 
-from figure_files import DOT, ICON, OTHER, PICTURE, places, with_members
+from figure_files import DOT, ICON, OTHER, PICTURE, places, taken_out, with_members
 from packages import docx, epub, pptx, relations, shape
 from pictures import drawn, png
 from samples import pdf, stream
@@ -542,3 +542,35 @@ def test_words_drawn_in_a_picture_are_found_in_documents(rotation: int) -> None:
     found = places(extract("a.pdf", data, OCR), "a.pdf")
     assert found[0] == ("page 1", "Typed text")
     assert rotation or found[1] == ("page 1, figure 1", "Heron weir 1742")
+
+
+def test_pictures_of_figures_are_taken_out_again(tmp_path: Path) -> None:
+    turn = "<w:p><w:r><w:lastRenderedPageBreak/></w:r></w:p>"
+    body = paragraph(drawing("a", "A mill")) + turn + paragraph(drawing("b", "A weir"))
+    assert list(taken_out("a.docx", word(body, {"a": PICTURE, "b": OTHER})).values()) == [(200, 100), (120, 110)]
+    without_pages = paragraph(drawing("a", "A mill")) + paragraph(drawing("b", "A weir"))
+    data = word(without_pages, {"a": PICTURE, "b": OTHER})
+    assert taken_out("a.docx", data) == {"figure 1": (200, 100), "figure 2": (120, 110)}
+    sections = {
+        "text/a.html": '<p>One<img src="../images/a.png" alt="A mill"></p>',
+        "text/b.html": '<p>Two<img src="../images/b.jpg" alt="A weir"></p>',
+    }
+    book = with_members(epub(sections), {"OPS/images/a.png": PICTURE, "OPS/images/b.jpg": OTHER})
+    assert taken_out("a.epub", book) == {"section 1, figure 1": (200, 100), "section 2, figure 1": (120, 110)}
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    options = ExtractOptions(folder=tmp_path)
+    assert taken_out("a.html", b"<p>Text<img src='a.png' alt='A mill'>", options) == {"figure 1": (200, 100)}
+    first = TYPED + shows("A", 72, 500, 200, 150) + text(72, 485, "Figure 3: A pump")
+    second = shows("A", 72, 500, 200, 150) + shows("B", 340, 500, 200, 80) + text(340, 490, "Abb. 4 Ein Ventil")
+    assert taken_out("a.pdf", pages(first, second)) == {"page 1, figure 1": (283, 212), "page 2, figure 2": (200, 80)}
+    outlines = marked("72 400 m 200 500 l S\n")
+    assert list(taken_out("a.pdf", pages(TYPED + outlines, **TAGGED))) == ["page 1, figure 1"]
+
+
+def test_a_damaged_picture_and_a_figure_that_is_not_there_are_not_taken_out() -> None:
+    damaged = drawn("PNG", size=(500, 500))[:-60]
+    assert taken_out("a.docx", word(paragraph(drawing("a", "A mill")), {"a": damaged})) == {"figure 1": None}
+    for page, number in ((1, 2), (2, 1), (9, 1), (None, 1)):
+        wanted = WantedFigure(page, number)
+        extract("a.pdf", pages(TYPED + shows("A", 72, 500, 200, 150)), ExtractOptions(wanted_figure=wanted))
+        assert wanted.image is None

@@ -14,7 +14,7 @@ from vsearch_core.text.extract.registry import extract
 
 pytest.importorskip("PIL")
 
-from figure_files import DOT, OTHER, PICTURE, places, with_members
+from figure_files import DOT, OTHER, PICTURE, places, taken_out, with_members
 from packages import pack, relations, xlsx
 from pictures import drawn, exif, png
 
@@ -293,6 +293,14 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "no picture": lambda: b"GIF89a",
     "program": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 200 200\n",
 }
+
+
+@pytest.mark.usefixtures("words")
+@pytest.mark.parametrize("suffix", FILES)
+def test_pictures_of_figures_are_taken_out_again(suffix: str) -> None:
+    is_part_of_another_file = suffix in {"eml", "cbz"}
+    found = taken_out(f"a.{suffix}", FILES[suffix](PICTURE), OCR)
+    assert list(found.values()) == ([] if is_part_of_another_file else [(200, 100)])
 
 
 @pytest.mark.parametrize("suffix", FILES)

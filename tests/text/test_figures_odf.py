@@ -10,7 +10,7 @@ from vsearch_core.text.extract.registry import extract, place_of
 
 pytest.importorskip("PIL")
 
-from figure_files import DOT, OTHER, PICTURE, places, with_members
+from figure_files import DOT, OTHER, PICTURE, places, taken_out, with_members
 from packages import flat_odf, odf
 
 OCR = ExtractOptions(ocr=True)
@@ -113,3 +113,11 @@ def test_the_first_picture_of_a_frame_that_can_be_read_is_its_figure() -> None:
 def test_pictures_of_deleted_text_and_headers_are_left_out() -> None:
     deleted = f"<text:tracked-changes><text:p>{frame('Pictures/a.png', 'A mill')}</text:p></text:tracked-changes>"
     assert places(extract("a.odt", file("text", f"{deleted}<text:p>x</text:p>", MEDIA)), "a.odt") == [(None, "x")]
+
+
+def test_pictures_of_figures_are_taken_out_again() -> None:
+    turn = "<text:soft-page-break/>"
+    body = f"<text:p>{frame('Pictures/a.png', 'A mill')}</text:p>{turn}<text:p>Two"
+    body += f"{frame('Pictures/b%20b.jpg', 'A weir')}</text:p>"
+    sizes = taken_out("a.odt", file("text", body, MEDIA))
+    assert sizes == {"page 1, figure 1": (200, 100), "page 2, figure 1": (120, 110)}

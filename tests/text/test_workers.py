@@ -15,11 +15,11 @@ import pytest
 from contracts.reader import go_on, stop, take_all
 from process import is_running, wait_until
 
-from vsearch_core.errors import BinaryFileError, ExtractionError, StorageError
+from vsearch_core.errors import BinaryFileError, ExtractionError, StorageError, VsearchError
 from vsearch_core.text import workers
 from vsearch_core.text.files import FileRead, FileToRead
 from vsearch_core.text.limits import WorkerLimits
-from vsearch_core.text.workers import WorkerPool
+from vsearch_core.text.workers import SingleWorker, WorkerPool
 
 
 def files_that(*actions: str, folder: Path = Path("/nowhere"), size: int = 100) -> list[FileToRead]:
@@ -245,3 +245,41 @@ def test_a_python_without_assertions_reads_the_same() -> None:
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONOPTIMIZE": "1"}
     done = subprocess.run([sys.executable, "-c", OPTIMISED], env=environment, capture_output=True, check=True)
     assert done.stdout == b"[b'0 ', b'1 ']\n"
+
+
+def test_a_single_worker_reads_what_comes_and_survives_what_ends_its_process(tmp_path: Path) -> None:
+    limits = WorkerLimits(seconds=0.3, clock_factor=2.0)
+    with closing(SingleWorker("fake_reader:read", limits, idle_seconds=60)) as worker:
+        good, *bad = files_that("", "kill", "hang", "hang in C", "eat", "bug", "binary", "close all")
+        for file in bad:
+            assert worker.read(good, "an argument", 7).title == "('an argument', 7)"
+            with pytest.raises(ExtractionError) as failure:
+                worker.read(file)
+            assert failure.value.code in {"over-limits", "binary-file"}
+        with pytest.raises(FileNotFoundError):
+            worker.read(files_that("none")[0])
+        (note,) = files_that("note", folder=tmp_path)
+        worker.read(note)
+        process = int((tmp_path / "0 note").read_text())
+        assert is_running(process)
+    assert not is_running(process)
+    with pytest.raises(StorageError):
+        worker.read(good)
+
+
+def test_closing_a_single_worker_ends_a_read_under_way() -> None:
+    worker = SingleWorker("fake_reader:read", LIMITS, idle_seconds=60)
+    failures: list[Exception] = []
+
+    def read() -> None:
+        try:
+            worker.read(files_that("hang")[0])
+        except VsearchError as error:
+            failures.append(error)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    wait_until(lambda: worker._worker is not None and worker._lock.locked(), "the read")
+    worker.close()
+    reading.join()
+    assert len(failures) == 1

@@ -27,7 +27,8 @@ _ROWS = re.compile(r"(.+?)[ ]{1,2}(?:'((?:[^']|'')+)'|([^\W\d]\w*))!([1-9]\d{0,8
 class NamedPlace:
     """The name of a file, with what follows it: lines, a page, a sheet, or the path of a file in an archive.
 
-    `shown` is any other place as a hit shows it, such as "page 3, figure 2". What is not named is None.
+    `shown` is any other place as a hit shows it, such as "page 3, figure 2". What is not named is None. Of a place that
+    was found in a file (see `FileFinder.find_place`), `shown` adds nothing to the page and the lines.
     """
 
     name: str
@@ -105,7 +106,7 @@ class FileFinder:
         if not inside:
             raise InputError(text, "the index holds no text of it", "no-text")
         first, last = min(each.start_line for each in inside), max(each.end_line for each in inside)
-        return replace(place, first=first, last=last, page=inside[0].page, shown=None)
+        return replace(place, first=first, last=last, page=inside[0].page)
 
     def require(self, name: str) -> str:
         """Return the stored path of a file. Raises InputError, with the names that are nearest."""

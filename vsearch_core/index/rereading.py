@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from os.path import realpath
 from pathlib import Path
 
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
 from vsearch_core.index.commit import Removals, commit_staged, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS
-from vsearch_core.index.named_sources import refuse_unnamed_sources
+from vsearch_core.index.originals import found_file, readable_source
 from vsearch_core.index.progress import Observer
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.sources import FoundFile, Plan, Source, catalog_sources, documents_folder, is_within
@@ -20,7 +19,6 @@ from vsearch_core.store.catalog import Catalog, FileRecord
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.lock import writer_lock
 from vsearch_core.text.chunk import ChunkOptions
-from vsearch_core.text.discover import DiscoverOptions, SourceFile, discover
 from vsearch_core.text.extract.options import DEFAULTS
 
 OpenFor = Callable[[IndexSettings], Embedder]
@@ -100,18 +98,12 @@ def _embed(catalog: Catalog, paths: Sequence[str], embedder: Callable[[], Embedd
 
 def _find(index: Path, catalog: Catalog, paths: Sequence[str], live: Mapping[str, FileRecord]) -> _Files:
     """Look for the files on disk. One may be read if an update without paths would read it."""
-    sources = [source for source in catalog_sources(index.parent, catalog) if source.options is not None]
+    sources = catalog_sources(index.parent, catalog)
     files = _Files()
     for stored in paths:
         path = index.parent / stored
-        around = [source for source in sources if is_within(str(path), [str(source.path)])]
-        if not around:
-            files.reasons[stored] = "is in none of the folders that the index is made from"
-            continue
-        source = max(around, key=lambda each: len(each.path.parts))
         try:
-            refuse_unnamed_sources(index, [source], ())
-            _look(index, stored, path, source, live, files)
+            _look(index, stored, path, readable_source(index, path, stored, sources), live, files)
         except InputError as error:
             files.reasons[stored] = error.reason
     return files
@@ -119,7 +111,7 @@ def _find(index: Path, catalog: Catalog, paths: Sequence[str], live: Mapping[str
 
 def _look(index: Path, stored: str, path: Path, source: Source, live: Mapping[str, FileRecord], files: _Files) -> None:
     """Add a file to those to read or, as an update would, to those to remove; or the reason why it is neither."""
-    found = _found_file(path, source)
+    found = found_file(path, source)
     if found is not None:
         files.changed.append(FoundFile(stored, found))
     elif is_within(str(path), [str(documents_folder(index))]):
@@ -128,16 +120,6 @@ def _look(index: Path, stored: str, path: Path, source: Source, live: Mapping[st
         files.removed.append(live[stored])
     else:
         files.reasons[stored] = f"the folder {source.path} is not there"
-
-
-def _found_file(path: Path, source: Source) -> SourceFile | None:
-    """Return the file if an update could read it: no folder or device, no link out of the source, and not too large."""
-    assert source.options is not None
-    if not path.is_file() or not is_within(realpath(path), [realpath(source.path)]):
-        return None
-    # A file that is named is found whatever the patterns are; its source's have let it into the index.
-    found = list(discover([path], DiscoverOptions(max_file_size=source.options.max_file_size)))
-    return next((each for each in found if isinstance(each, SourceFile)), None)
 
 
 def _plan(files: _Files, staged: Mapping[str, FileRecord]) -> Plan:

@@ -15,7 +15,7 @@ from vsearch_core.library.options import (
     absolute,
     parse_run_options,
 )
-from vsearch_core.library.readers import LocalReaders, ReaderPool
+from vsearch_core.library.readers import IndexReader, LocalReaders, ReaderPool
 
 if TYPE_CHECKING:
     from vsearch_core.embed.base import OpenEmbedder
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vsearch_core.index.check import CheckReport
     from vsearch_core.index.compaction import CompactionSummary
     from vsearch_core.index.forecast import Forecast
+    from vsearch_core.index.originals import Original
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.push import PushSummary
     from vsearch_core.index.re_embedding import ReEmbedSummary
@@ -117,6 +118,11 @@ class Index(Evaluating["Snapshot"]):
             yield
         finally:
             self._readers.renew()
+
+    def _original(self, reader: "IndexReader[Snapshot]", path: str) -> "Original":
+        from vsearch_core.index.originals import find_original
+
+        return find_original(self.path, reader.snapshot.catalog, path)
 
     def _reread(self, index: str | None, paths: Sequence[str], deadline: float) -> "Mapping[str, str]":
         from vsearch_core.library.freshness import reread_until

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from vsearch_core.errors import IndexMismatchError
+from vsearch_core.errors import IndexMismatchError, InputError
 from vsearch_core.library.embedders import Embedders
 from vsearch_core.library.options import FilterOptions
 from vsearch_core.library.readers import IndexReader, LocalReaders
@@ -15,6 +15,7 @@ from vsearch_core.library.searching import F, Searching
 if TYPE_CHECKING:
     from vsearch_core.index.joined import JoinedSnapshot
     from vsearch_core.index.named_files import FileFinder
+    from vsearch_core.index.originals import Original
     from vsearch_core.index.progress import Observer
     from vsearch_core.index.status import Status
     from vsearch_core.search.duplicates import Duplicates
@@ -101,6 +102,15 @@ class JoinedIndexes(Searching["JoinedSnapshot"]):
 
         roots = (folder for path in self.paths for folder in (path.parent, documents_folder(path)))
         return replace(super()._finder(reader), more_roots=tuple(roots))
+
+    def _original(self, reader: "IndexReader[JoinedSnapshot]", path: str) -> "Original":
+        from vsearch_core.index.originals import find_original
+
+        index = reader.snapshot.index_of(path)
+        if index is None:
+            raise InputError(path, "is not in the index", "not-indexed")
+        catalog = next(each for each in reader.snapshot.catalogs if str(each.index) == index)
+        return find_original(Path(index), catalog, reader.snapshot.own_path(index, path))
 
     def _placed(self, reader: "IndexReader[JoinedSnapshot]", found: F) -> F:
         index = found.index or reader.snapshot.index_of(found.path)

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, Unpack, overload
 
-from vsearch_core.errors import ArgumentError
+from vsearch_core.errors import ArgumentError, InputError
 from vsearch_core.library.embedders import Embedders, EmbeddingAhead
 from vsearch_core.library.options import FilterOptions, SearchOptions, parse_filters, search_request
 from vsearch_core.library.readers import IndexReader, ReaderPool
@@ -14,8 +15,10 @@ from vsearch_core.library.readers import IndexReader, ReaderPool
 if TYPE_CHECKING:
     from vsearch_core.embed.images.embedder import ImageEmbedder
     from vsearch_core.index.named_files import FileFinder
+    from vsearch_core.index.originals import Original
     from vsearch_core.index.settings import IndexSettings
     from vsearch_core.index.snapshot import OpenSnapshot
+    from vsearch_core.library.thumbnails import Thumbnails
     from vsearch_core.model import Fingerprint
     from vsearch_core.search.duplicates import Duplicates
     from vsearch_core.search.pipeline import EmbeddedQuery, EmbedQuery
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from vsearch_core.search.stored_text import StoredText
     from vsearch_core.search.verify import FoundText, Verification
     from vsearch_core.store.catalog import StoredChunk
+    from vsearch_core.text.files import Thumbnail
 
 F = TypeVar("F", "StoredText", "FoundText", "StoredChunk")
 S = TypeVar("S", bound="OpenSnapshot")
@@ -40,6 +44,8 @@ class Searching(Generic[S]):
         self._read_examples = read_examples
         self._embedders = embedders
         self._readers = readers
+        self._thumbnails: Thumbnails | None = None
+        self._thumbnails_lock = Lock()
 
     def __enter__(self) -> Self:
         """Return the object itself."""
@@ -52,6 +58,9 @@ class Searching(Generic[S]):
     def close(self) -> None:
         """Release the index's files. Searches under way end as usual; later calls raise InputError."""
         self._readers.close()
+        with self._thumbnails_lock:
+            if self._thumbnails is not None:
+                self._thumbnails.close()
 
     @property
     def root(self) -> Path:
@@ -207,6 +216,43 @@ class Searching(Generic[S]):
                 max_tokens=max_tokens,
             )
             return self._placed(reader, found)
+
+    def thumbnail(self, place: str, *, longest: int = 320) -> "Thumbnail":
+        """Return an indexed picture, or a figure of an indexed document, made smaller. Its file is read.
+
+        It is a new JPEG of the pixels, upright and without metadata. A worker process decodes the picture, within
+        limits on time and memory.
+
+        Args:
+            place: The picture, by its path on disk or as a hit names it: "photo.jpg", "scan.tiff  page 2", or
+                "report.pdf  page 3, figure 2".
+            longest: The most pixels of the longer side, from 16 to 2048.
+
+        Raises:
+            InputError: There is no such picture in the index. Or its file is gone, has changed since, or is not in a
+                folder that the index is made from and that the user has named on this machine.
+            ArgumentError: `longest` is out of range.
+            ExtractionError: The picture can't be decoded, or not within the limits.
+        """
+        from vsearch_core.library.thumbnails import PicturePlace, Thumbnails, check_side
+        from vsearch_core.text.extract.registry import figure_number, is_picture
+
+        check_side(longest)
+        with self._readers.lend() as reader:
+            path, named = self._finder(reader).find_place(place)
+            figure = None if named.shown is None else figure_number(path, named.shown)
+            if not is_picture(path) and figure is None:
+                raise InputError(place, "is neither a picture nor a figure", "not-a-picture")
+            original = self._original(reader, path)
+        with self._thumbnails_lock:
+            if self._thumbnails is None:
+                self._thumbnails = Thumbnails()
+            thumbnails = self._thumbnails
+        return thumbnails.make(original, PicturePlace(named.page, figure), longest)
+
+    def _original(self, reader: IndexReader[S], path: str) -> "Original":
+        """Return the original of an indexed file; see `originals.find_original`."""
+        raise InputError(path, "originals are read by local indexes only", "not-on-servers")
 
     def verify(self, text: str) -> "Verification":
         """Check the quotes and the citations of a text against the index. No model is loaded.

@@ -67,10 +67,14 @@ class ServedIndex(Refreshed, PageIndex, Protocol):
 class Api:
     """The handlers of all routes, over one index."""
 
-    def __init__(self, index: ServedIndex, work: RequestQueue, version: str, log: Log) -> None:
-        """Answer from the index. `log` is called with a line for each request, which has no texts of queries."""
+    def __init__(self, index: ServedIndex, work: RequestQueue, pictures: RequestQueue, version: str, log: Log) -> None:
+        """Answer from the index. `log` is called with a line for each request, which has no texts of queries.
+
+        Thumbnails are made in the queue `pictures`, everything else in `work`.
+        """
         self._index = index
         self._work = work
+        self._pictures = pictures
         self._version = version
         self._log = log
         self._metrics = Metrics()
@@ -86,7 +90,7 @@ class Api:
             Route("/metrics", self._handler(self._counters), methods=["GET"]),
             Route("/openapi.json", self._handler(self._openapi), methods=["GET"]),
         ]
-        page = Page(self._index, self._work, _json_body, needs_token=access.token is not None)
+        page = Page(self._index, self._work, self._pictures, _json_body, needs_token=access.token is not None)
         routes += [Route(path, self._handler(each), methods=[way]) for (way, path), each in page.handlers().items()]
         if mcp is not None:
             routes.append(Route("/mcp", _Recorded(mcp.app, self._record), methods=["POST"]))

@@ -3,30 +3,40 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
+from hashlib import blake2b
 from importlib.resources import files
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from vsearch_core.errors import VsearchError
+from vsearch_core.errors import ExtractionError, InputError, VsearchError
 from vsearch_core.serve import page_view
 from vsearch_core.serve.fields import Field, parse_body
 from vsearch_core.serve.page_form import SearchForm, parse_address, parse_form
-from vsearch_core.serve.page_html import page
+from vsearch_core.serve.page_html import PICTURE_PATH, page
 from vsearch_core.serve.page_view import PageAnswer, PageIndex
 from vsearch_core.serve.problems import RETRY_SECONDS, Problem
 from vsearch_core.serve.request_queue import RequestQueue
+from vsearch_core.serve.security import FOREIGN_SITE
+from vsearch_core.text.thumbnails import MEDIA_TYPE
 
 Handler = Callable[[Request], Awaitable[Response]]
 Body = Callable[[Request], Awaitable[object]]
 
-# No inline scripts or styles, nothing from elsewhere, and no text can become markup by a mistake in the script.
+# No inline scripts or styles, nothing from elsewhere, and no text can become markup by a mistake in the script. "blob:"
+# is for thumbnails that the script has fetched with the token.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 _FILES = {"/page.css": "text/css", "/page.js": "text/javascript", "/icon.svg": "image/svg+xml"}
+_SIDES = {"small": 240, "large": 1200}  # pixels of the longer side of a thumbnail
+_THUMBNAIL = {
+    "place": Field("string", "The picture.", longest=5000, required=True),
+    "size": Field("string", "How large it is shown.", choices=tuple(_SIDES)),
+}
 _HELD = "This link comes from another site. Press Enter to search for it."
 _QUOTES = {
     "place": Field("string", "The passage.", longest=5000, required=True),
@@ -39,10 +49,16 @@ _QUOTES = {
 class Page:
     """The page's handlers, over one index. With `needs_token`, they show nothing of the index without the token."""
 
-    def __init__(self, index: PageIndex, work: RequestQueue, json_body: Body, *, needs_token: bool) -> None:
-        """Answer from the index; `json_body` reads the body of a request."""
+    def __init__(
+        self, index: PageIndex, work: RequestQueue, pictures: RequestQueue, json_body: Body, *, needs_token: bool
+    ) -> None:
+        """Answer from the index; `json_body` reads the body of a request. Thumbnails are made in the queue `pictures`.
+
+        A page asks for ten thumbnails at once, which must not delay a search.
+        """
         self._index = index
         self._work = work
+        self._pictures = pictures
         self._json_body = json_body
         self._needs_token = needs_token
 
@@ -50,7 +66,7 @@ class Page:
         """Return the handlers by method and path."""
         static = {("GET", path): partial(self._file, path.strip("/"), kind) for path, kind in _FILES.items()}
         own = {("GET", "/"): self._show, ("POST", "/page/hits"): self._hits, ("POST", "/page/passage"): self._passage}
-        return {**own, **static}
+        return {**own, ("GET", PICTURE_PATH): self._thumbnail, **static}
 
     async def _show(self, request: Request) -> Response:
         """Return the page with its answer, or without one if the token is needed or a foreign page made the request."""
@@ -92,6 +108,23 @@ class Page:
             return asdict(page_view.read_passage(self._index, form.open, form.context, *quotes))
 
         return await self._answer(job)
+
+    async def _thumbnail(self, request: Request) -> Response:
+        """Return a picture of the index, made smaller. Its ETag is the hash of its bytes."""
+        if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+            raise FOREIGN_SITE  # even a link: only the page shows pictures
+        values = parse_body(dict(request.query_params), _THUMBNAIL)
+        longest = _SIDES[values.get("size", "small")]
+        path = str(self._index.root / values["place"])
+        try:
+            found = await self._pictures.run(partial(self._index.thumbnail, path, longest=longest))
+        except (InputError, ExtractionError) as error:
+            raise Problem(404, error.code, str(error)) from None
+        tag = f'"{blake2b(found.data, digest_size=16).hexdigest()}"'
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(found.data, 200, headers, MEDIA_TYPE)
 
     async def _answer(self, job: Callable[[], dict[str, Any]]) -> Response:
         try:

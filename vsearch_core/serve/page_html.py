@@ -1,11 +1,13 @@
 """Write the web page as HTML. Every text is escaped by `element`, so no text of a document can become markup."""
 
 from html import escape
+from urllib.parse import urlencode
 
 from vsearch_core.serve.page_form import CONFIDENCES, SearchForm
 from vsearch_core.serve.page_view import PageAnswer, PageHit, PageLink, PagePassage
 
-_VOID = {"input", "link", "meta"}
+PICTURE_PATH = "/page/picture"  # of thumbnails
+_VOID = {"img", "input", "link", "meta"}
 _OPERATORS = ('"exact phrase"', "+required", "-excluded", "pre*")
 _KEYS = (("/", "search"), ("j k", "next, previous"), ("Enter", "read"), ("c", "copy link"), ("Esc", "back"))
 
@@ -187,6 +189,7 @@ def _results(form: SearchForm, answer: PageAnswer) -> list[Html]:
 
 def _hit(form: SearchForm, hit: PageHit, opened: str) -> Html:
     parts = [
+        *_thumbnail(hit.picture, "small"),
         element("h2", _linked(form, hit.link, class_="place", is_current=hit.link.place == opened)),
         element("p", *_facts(hit), class_="facts"),
     ]
@@ -207,6 +210,14 @@ def _hit(form: SearchForm, hit: PageHit, opened: str) -> Html:
         parts.append(element("details", summary, element("ul", *twins), class_="alike"))
     classes = "hit weak" if hit.is_weak else "hit"
     return element("li", *parts, class_=classes, data_sentence=hit.sentence, data_window=hit.window)
+
+
+def _thumbnail(place: str, size: str) -> list[Html]:
+    """Return a picture, if there is one. The name beside it says what it is, so that it has no text of its own."""
+    if not place:
+        return []
+    address = f"{PICTURE_PATH}?{urlencode({'place': place, 'size': size})}"
+    return [element("img", class_=f"picture {size}", src=address, alt="", loading="lazy")]
 
 
 def _facts(hit: PageHit) -> list[Html]:
@@ -254,6 +265,7 @@ def _passage(form: SearchForm, passage: PagePassage) -> list[Html]:
             element("p", *tools, class_="tools"),
         ),
         element("p", passage.note, class_="note", hidden=not passage.note),
+        *_thumbnail(passage.picture, "large"),
         element(
             "div",
             *pieces,

@@ -17,7 +17,9 @@ from vsearch_core.search.stored_text import StoredText
 from vsearch_core.serve.page_form import CONTEXT_LINES, SearchForm
 from vsearch_core.serve.page_text import clean, cut, is_code, is_valid
 from vsearch_core.serve.problems import Problem, problem_of
-from vsearch_core.text.extract.registry import place_of, split_member, unit_of
+from vsearch_core.text.extract.pictures import has_pillow
+from vsearch_core.text.extract.registry import figure_number, is_picture, place_of, split_member, unit_of
+from vsearch_core.text.files import Thumbnail
 
 MAX_TOKENS = 8000  # of a passage with the text around it
 MAX_QUOTE = 2000  # characters of a sentence or a window that are highlighted
@@ -62,6 +64,9 @@ class PageIndex(Protocol):
     def read(self, path: str, start_line: int | None = None, end_line: int | None = None, **options: Any) -> StoredText:
         """Return the text of an indexed file as the index stores it."""
 
+    def thumbnail(self, place: str, *, longest: int = 320) -> Thumbnail:
+        """Return an indexed picture, or a figure of an indexed document, made smaller."""
+
     def status(self) -> Any:
         """Return the number of files and chunks in the index, its settings, and its size on disk."""
 
@@ -82,6 +87,7 @@ class PageHit:
     `header` is the header of a table if the sentences are its rows. `sentence` and `window` are the texts to highlight
     in the passage. `percent` is the confidence, and `is_weak` is True if it is too low for an answer. `index` is the
     folder of the hit's index if several were searched. `alike` are near-duplicates, `alike_more` the number of others.
+    `picture` is the place of a picture to show, as `PageIndex.thumbnail` takes it, or "".
     """
 
     link: PageLink
@@ -99,6 +105,7 @@ class PageHit:
     newer: PageLink | None
     alike: tuple[PageLink, ...]
     alike_more: int
+    picture: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ class PagePassage:
     """A chunk or a file, and the text around it. `pieces` are (text, kind): "around", "sentence", "window" or "".
 
     `wider` is the value of `lines` that shows more of the file, or "" if all is shown. `is_code` asks for a font of
-    fixed width.
+    fixed width. `picture` is as in `PageHit`.
     """
 
     link: PageLink
@@ -116,6 +123,7 @@ class PagePassage:
     is_code: bool
     wider: str
     note: str
+    picture: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,7 @@ def answer(index: PageIndex, form: SearchForm) -> PageAnswer:
     if not form.q.strip():
         return PageAnswer(passage=open_passage(index, form)) if form.open else start_page(index)
     results = index.search(form.q, snippets=True, **form.options())
-    hits = tuple(_hit(*each) for each in zip(results.hits, results.snippets, strict=True))
+    hits = tuple(_hit(index.root, *each) for each in zip(results.hits, results.snippets, strict=True))
     passage = _passage_of(index, form, hits)
     return PageAnswer(
         summary=_summary(results),
@@ -193,6 +201,8 @@ def read_passage(index: PageIndex, place: str, context: int, sentence: str = "",
         is_code=not flowing,
         wider="" if found.truncated or is_whole else wider,
         note="Cut here: the passage is very long." if found.truncated else "",
+        picture=_named_figure(index.root, place)
+        or _picture(index.root, _joined(_base(found.index), found.path), found.page, found.place),
     )
 
 
@@ -214,7 +224,7 @@ def explain_error(error: VsearchError | Problem) -> tuple[int, PageAnswer]:
     return problem.status, PageAnswer(notice=one_line(f"{problem.detail}."))
 
 
-def _hit(hit: Hit, snippet: Snippet) -> PageHit:
+def _hit(root: Path, hit: Hit, snippet: Snippet) -> PageHit:
     heading = hit.as_chunk().heading_at(snippet.start)
     member, below = split_member(hit.path, heading)
     unit, flowing = unit_of(member or hit.path), not is_code(member or hit.path)
@@ -223,7 +233,7 @@ def _hit(hit: Hit, snippet: Snippet) -> PageHit:
     else:
         page = None if hit.page is None else hit.page + hit.text.count(PAGE_BREAK, 0, snippet.start)
         position = "" if member else place_of(hit.path, page, heading, (hit.start_line, hit.end_line)) or ""
-    base = None if hit.index is None else Path(hit.index).parent
+    base = _base(hit.index)
     alike = {twin.path: _alike_link(base, twin) for twin in reversed(hit.alike[:ALIKE_SHOWN])}
     percent = None if hit.confidence is None else round(hit.confidence * 100)
     return PageHit(
@@ -242,7 +252,33 @@ def _hit(hit: Hit, snippet: Snippet) -> PageHit:
         newer=None if hit.newer is None else _link(hit.newer, _joined(base, hit.newer), None),
         alike=tuple(reversed(alike.values())),
         alike_more=hit.alike_count - len(alike),
+        picture="" if hit.stale else _picture(root, _joined(base, hit.path), hit.page, hit.place),
     )
+
+
+def _base(index: str | None) -> Path | None:
+    """Return the folder that paths in one of several indexes start from."""
+    return None if index is None else Path(index).parent
+
+
+def _picture(root: Path, path: str, page: int | None, place: str | None) -> str:
+    """Return the place of the picture at a place of a file, as `PageIndex.thumbnail` takes it, or "" if it is none.
+
+    An index that was copied has pictures whose files are not here; it has none to show.
+    """
+    if is_picture(path):
+        shown = f"{path}  {unit_of(path)} {page}" if page else path
+    elif figure_number(path, place) is not None:
+        shown = f"{path}  {place}"
+    else:
+        return ""
+    return shown if is_valid(shown) and has_pillow() and (root / path).is_file() else ""
+
+
+def _named_figure(root: Path, place: str) -> str:
+    """Return the place if it names a figure, which has more than one chunk if its words are many; else ""."""
+    path, _, shown = place.rpartition("  ")
+    return "" if figure_number(path, shown) is None else _picture(root, path, None, shown)
 
 
 def _link(path: str, place: str, member: str | None) -> PageLink:
@@ -260,7 +296,7 @@ def _place(base: Path | None, hit: Hit, member: str | None) -> str:
     path = _joined(base, hit.path)
     if member:
         return f"{path}!{member}:{hit.start_line}-{hit.end_line}"
-    if unit_of(hit.path) == "sheet" and hit.place:
+    if hit.place and (unit_of(hit.path) == "sheet" or figure_number(hit.path, hit.place) is not None):
         return f"{path}  {hit.place}"
     return f"{path}:{hit.start_line}-{hit.end_line}"
 

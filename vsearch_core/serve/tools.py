@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vsearch_core.errors import ExtractionError, InputError
 from vsearch_core.printable import one_line, printable
 from vsearch_core.serve.fields import READ, SEARCH, SIMILAR, BodyError, Field, parse_body
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from vsearch_core.search.results import Hit, Results
     from vsearch_core.search.snippets import Snippet
     from vsearch_core.serve.app import ServedIndex
+    from vsearch_core.text.files import Thumbnail
 
+IMAGE_SIDE = 1024  # pixels of the longer side of a picture that an agent gets
 MOST_TOKENS = 8000  # of the text of one answer, unless the agent asks for more
 
 _FILTERS = ("path", "ext", "since", "until", "where", "images")
@@ -37,10 +40,14 @@ _STALE = {"gone": "the file no longer exists", "changed": "the file has changed 
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """The answer of a tool: `text` for a language model, and `locators` (a JSON object) for programs."""
+    """The answer of a tool: `text` for a language model, and `locators` (a JSON object) for programs.
+
+    `picture` is a picture that the model has asked for, or None.
+    """
 
     text: str
     locators: Mapping[str, Any]
+    picture: "Thumbnail | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +173,15 @@ def _read(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> T
     if "end_line" in options and "start_line" not in options:
         raise BodyError("/end_line", "needs start_line")
     options.setdefault("max_tokens", MOST_TOKENS)
-    found = open_index().read(options.pop("path"), **options)
+    index, name, wants_image = open_index(), options.pop("path"), options.pop("image", False)
+    found = index.read(name, **options)
+    picture, note = None, ""
+    if wants_image:
+        try:
+            picture = index.thumbnail(_picture_name(name, options.get("page")), longest=IMAGE_SIDE)
+            note = f"\n\n[the picture follows, {picture.width} x {picture.height} pixels]"
+        except (InputError, ExtractionError) as error:
+            note = f"\n\n[no picture: {one_line(error.reason)}]"
     place = found.place or f"lines {found.start_line}-{found.end_line} of {found.last_line}"
     heading = f" | {found.heading}" if found.heading else ""
     text = printable(found.before + found.text + found.after)
@@ -180,7 +195,14 @@ def _read(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> T
     if found.index is None:
         del locators["index"]
     path = _readable_path(found.path, found.index)
-    return ToolAnswer(f"{one_line(f'{path} | {place}{heading}')}\n{text}{rest}", locators)
+    return ToolAnswer(f"{one_line(f'{path} | {place}{heading}')}\n{text}{rest}{note}", locators, picture)
+
+
+def _picture_name(name: str, page: int | None) -> str:
+    """Return the name of a picture, with its page as a hit shows it."""
+    from vsearch_core.text.extract.registry import is_picture
+
+    return f"{name}  page {page}" if page is not None and is_picture(name) else name
 
 
 def _status(open_index: "Callable[[], ServedIndex]", options: dict[str, Any]) -> ToolAnswer:
@@ -223,8 +245,11 @@ TOOLS: tuple[AgentTool, ...] = (
         "read",
         "Read a document",
         "Read the stored text of an indexed document, or some lines or a page of it, as a hit of `search` names it."
-        " Works for PDF, Office and other formats, too. The file itself is not opened.",
-        {name: READ[name] for name in ("path", "start_line", "end_line", "page", "context", "max_tokens")},
+        " Works for PDF, Office and other formats, too. The file itself is not opened, unless you ask for the image.",
+        {
+            **{name: READ[name] for name in ("path", "start_line", "end_line", "page", "context", "max_tokens")},
+            "image": Field("boolean", "Also return the picture, if the place is a picture or a figure, made smaller."),
+        },
         _read,
     ),
     AgentTool(

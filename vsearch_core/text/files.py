@@ -37,6 +37,15 @@ class FileToRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A picture made smaller: the bytes of a JPEG without metadata, and its width and height in pixels."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileRead:
     """The result of reading a file.
 
@@ -64,6 +73,13 @@ class FileRead:
     def memory(self) -> int:
         """Return the approximate number of bytes that the texts take."""
         return sum(len(chunk.text) for chunk in self.chunks or ())
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFile(FileRead):
+    """A file of which a picture was taken; `thumbnail` is None if the file's digest is not the expected one."""
+
+    thumbnail: Thumbnail | None = None
 
 
 @dataclass(frozen=True, slots=True)

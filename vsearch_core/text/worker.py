@@ -48,10 +48,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A message to a worker: a file to read, and the limits on time and memory for it."""
+    """A message to a worker: a file to read, and the limits on time and memory for it.
+
+    `arguments` follow the settings of the `Work` when its function is called.
+    """
 
     file: FileToRead
     limits: TaskLimits
+    arguments: tuple[object, ...] = ()
 
 
 def main(folder: str) -> None:
@@ -106,7 +110,7 @@ def _answer(task: Task, function: Callable[..., FileRead], settings: tuple[objec
     _alarm(task.limits.cpu_seconds, task.limits.clock_seconds)
     result: Result
     try:
-        result = function(task.file, *settings)
+        result = function(task.file, *settings, *task.arguments)
         return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
     except (ExtractionError, OSError) as error:
         return pickle.dumps(error)

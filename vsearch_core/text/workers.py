@@ -162,6 +162,83 @@ class WorkerPool:
             self._changed.notify_all()
 
 
+class SingleWorker:
+    """Reads files one at a time in a worker process. It starts when the first file is read, and ends when idle."""
+
+    def __init__(self, function: str, limits: WorkerLimits, idle_seconds: float) -> None:
+        """Start nothing yet.
+
+        Args:
+            function: The function that reads a file, as "module:function".
+            limits: The limits on time and memory.
+            idle_seconds: The time after which a process without work is ended.
+        """
+        self._work = Work(function, ())
+        self._limits = limits
+        self._idle_seconds = idle_seconds
+        self._lock = threading.Lock()
+        self._worker: _Worker | None = None
+        self._timer: threading.Timer | None = None
+        self._closed = False
+
+    def read(self, file: FileToRead, *arguments: object) -> FileRead:
+        """Return what the function returns for the file and the arguments. Other calls wait.
+
+        Raises ExtractionError if the file can't be read within the limits, OSError, and StorageError if the process
+        can't be started.
+        """
+        with self._lock:
+            if self._closed:
+                raise _not_started("it was closed")
+            if self._timer is not None:
+                self._timer.cancel()
+            result = self._result(Task(file, self._limits.for_file(file.size), arguments))
+            if self._worker is not None:
+                self._timer = threading.Timer(self._idle_seconds, self._end_if_idle)
+                self._timer.daemon = True
+                self._timer.start()
+        if not isinstance(result, FileRead):
+            raise result
+        return result
+
+    def _result(self, task: Task) -> FileRead | ExtractionError | OSError:
+        if self._worker is None:
+            self._worker = _Worker()
+            if self._closed:
+                self._worker.kill()
+            self._worker.begin(self._work)
+        self._worker.send([task])
+        try:
+            result = self._worker.receive()
+        except EOFError:
+            status = self._end()
+            return _too_slow(task, status) or _crashed(task, status)
+        if isinstance(result, MemoryError):
+            self._end()
+            return _out_of_memory(task)
+        return result
+
+    def _end(self) -> int:
+        worker, self._worker = self._worker, None
+        return 0 if worker is None else worker.end()
+
+    def _end_if_idle(self) -> None:
+        with self._lock:
+            if self._timer is threading.current_thread():  # else a file was read after the time was up
+                self._end()
+
+    def close(self) -> None:
+        """End the process, and refuse further files. A file that is being read fails."""
+        worker = self._worker
+        self._closed = True
+        if worker is not None:
+            worker.kill()
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._end()
+
+
 class _WorkerThread(threading.Thread):
     """A thread that runs one worker process at a time, and keeps the tasks that have no result yet."""
 
@@ -220,10 +297,9 @@ class _WorkerThread(threading.Thread):
                 result = worker.receive()
             except EOFError:
                 status = self._end_worker()
-                if sys.platform != "win32" and status == -signal.SIGPROF:
-                    return _too_slow(task, f"more than {task.limits.cpu_seconds:.0f} s of CPU time")
-                if sys.platform != "win32" and status == -signal.SIGALRM:
-                    return _too_slow(task, f"longer than {task.limits.clock_seconds:.0f} s")
+                slow = _too_slow(task, status)
+                if slow is not None:
+                    return slow
                 error = _crashed(task, status)
             else:
                 if not isinstance(result, MemoryError):
@@ -345,7 +421,14 @@ def _not_started(reason: str, code: str = "worker-not-started") -> StorageError:
     return StorageError("a process to read files with", f"can't be started ({reason})", code)
 
 
-def _too_slow(task: Task, time: str) -> ExtractionError:
+def _too_slow(task: Task, status: int) -> ExtractionError | None:
+    """Return the error if a worker ended with this status because its time for the task was up."""
+    if sys.platform != "win32" and status == -signal.SIGPROF:
+        time = f"more than {task.limits.cpu_seconds:.0f} s of CPU time"
+    elif sys.platform != "win32" and status == -signal.SIGALRM:
+        time = f"longer than {task.limits.clock_seconds:.0f} s"
+    else:
+        return None
     return ExtractionError(task.file.name, f"took {time} to read", "over-limits")
 
 

@@ -48,11 +48,31 @@ function factsOf(hit) {
   return facts;
 }
 
+// A picture of the index. With a token, it must be fetched: an address alone can't send one.
+function thumbnail(place, size) {
+  if (!place) return null;
+  const source = `/page/picture?${new URLSearchParams({ place, size })}`;
+  const token = sessionStorage.getItem(TOKEN);
+  const image = element("img", { class: `picture ${size}`, alt: "", loading: "lazy", src: token ? null : source });
+  if (token) fetchPicture(image, source);
+  return image;
+}
+
+async function fetchPicture(image, source) {
+  const response = await fetch(source, { headers: headers() }).catch(() => null);
+  if (!response?.ok) return image.remove();
+  const address = URL.createObjectURL(await response.blob());
+  image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
+  image.src = address;
+  return undefined;
+}
+
 function hitItem(hit) {
   const pieces = hit.pieces.map(([text, isTerm]) => (isTerm ? element("b", {}, text) : text));
   const item = element(
     "li",
     { class: hit.is_weak ? "hit weak" : "hit" },
+    thumbnail(hit.picture, "small"),
     element("h2", {}, linkTo(hit.link, { class: "place" })),
     element("p", { class: "facts" }, ...factsOf(hit)),
     hit.header && element("p", { class: "header", dir: "auto" }, hit.header),
@@ -83,7 +103,7 @@ function passageParts(passage) {
   const { place } = passage.link;
   const wider = passage.wider && address({ open: place, lines: passage.wider });
   const facts = [passage.position, passage.heading].filter(Boolean);
-  return [
+  const parts = [
     element(
       "header",
       {},
@@ -98,12 +118,14 @@ function passageParts(passage) {
       ),
     ),
     element("p", { class: "note", hidden: !passage.note }, passage.note),
+    thumbnail(passage.picture, "large"),
     element(
       "div",
       { class: passage.is_code ? "stored code" : "stored", dir: "auto" },
       ...passage.pieces.map(pieceOf),
     ),
   ];
+  return parts.filter(Boolean);
 }
 
 // The form and the page's address
@@ -409,6 +431,11 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   act();
 });
+
+// A picture whose file has changed or is gone since the search
+document.addEventListener("error", (event) => {
+  if (event.target.matches?.("img.picture")) event.target.remove();
+}, true);
 
 addEventListener("popstate", () => {
   const open = fillFrom(location.search).get("open") ?? "";

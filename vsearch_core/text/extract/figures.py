@@ -70,6 +70,8 @@ class Figures:
         self._has_more = False
         self._shown = 0
         self._words = FigureWords(name, options)
+        self._wanted = options.wanted_figure
+        self.section: int | None = None  # the page of figures that are written for a part of a document
 
     def is_figure(self, address: str, load: Load) -> bool:
         """Return True if `load` returns a picture that is large enough. It is called once for each address."""
@@ -96,6 +98,9 @@ class Figures:
             is_new = digest not in self._said
             said = self._said.setdefault(digest, set())
             place = f"{FIGURE}{number}"
+            if self._wanted is not None:
+                page = self.section if builder.page is None else builder.page
+                self._wanted.offer(page, number, partial(self._image, figure))
             lines = self._words.of(partial(self._image, figure), place, builder.page) if is_new else []
             if lines or not said.issuperset(figure.texts):
                 write_figure(builder, (*figure.titles, place), figure.texts, lines, figure.line)

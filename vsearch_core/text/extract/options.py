@@ -1,7 +1,10 @@
 """Options and limits of text extraction."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from vsearch_core.errors import (
     EncryptedError,
@@ -48,6 +51,24 @@ class ExtractLimits:
     html_tags: int = 1_000_000
 
 
+@dataclass(slots=True)
+class WantedFigure:
+    """A figure whose picture is to be taken out of a document: its page, or None for any, and its number on the page.
+
+    `image` is set to the picture, an image of Pillow in RGB, when extraction meets the figure and can decode it.
+    """
+
+    page: int | None
+    number: int
+    image: Any = None
+
+    def offer(self, page: int | None, number: int, load: Callable[[], Any]) -> None:
+        """Take the image that `load` returns if this is the figure."""
+        if self.image is None and number == self.number and self.page in {None, page}:
+            with suppress(OSError, ValueError, SyntaxError, ExtractionError):  # of damaged pixels
+                self.image = load()
+
+
 @dataclass(frozen=True, slots=True)
 class ExtractOptions:
     """Options of text extraction.
@@ -64,6 +85,7 @@ class ExtractOptions:
         pixels: The size in which the pixels of picture files are returned for an image model; None to return none.
         recognise_until: The CPU time of this process at which no other picture's words are looked for. None means that
             of `recognition.recognition_end`.
+        wanted_figure: The figure of this document, not of one inside it, whose picture is to be taken out.
         steady_only: True to read, of the files in this one, those in steady formats only; see `registry.Format`.
     """
 
@@ -78,6 +100,7 @@ class ExtractOptions:
     recognise_until: float | None = None
     steady_only: bool = False
     pixels: PixelFormat | None = None
+    wanted_figure: WantedFigure | None = None
 
     @property
     def unset(self) -> list[str]:
@@ -92,7 +115,7 @@ class ExtractOptions:
         if self.nesting >= _MAX_NESTING:
             return None
         limits = replace(self.limits, expanded_bytes=self.limits.expanded_bytes // 2)
-        return replace(self, folder=None, limits=limits, nesting=self.nesting + 1)
+        return replace(self, folder=None, limits=limits, nesting=self.nesting + 1, wanted_figure=None)
 
     def without_attachments(self) -> "ExtractOptions":
         """Return the options to read a message without its attachments."""

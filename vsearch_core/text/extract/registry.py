@@ -287,6 +287,17 @@ def place_of(path: str, page: int | None, heading: str | None, lines: tuple[int,
     return f"{rows}, {inner}" if inner else rows
 
 
+def figure_number(path: str, place: str | None) -> int | None:
+    """Return the number on its page of the figure that a place, as `place_of` describes it, names; None if it has none.
+
+    A figure of an attachment, or of a file in an archive, has no number here.
+    """
+    row, last = format_of(path), (place or "").rpartition(", ")[2]
+    if not place or not row.figures or row.unit == MEMBER or place.startswith(ATTACHMENT) or f", {ATTACHMENT}" in place:
+        return None
+    return int(last.removeprefix(FIGURE)) if _FIGURE.fullmatch(last) else None
+
+
 def split_member(path: str, heading: str | None) -> tuple[str | None, str | None]:
     """Split a chunk's heading into the path of its file in the archive `path`, and the heading below that.
 

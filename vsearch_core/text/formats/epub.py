@@ -61,6 +61,7 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         page = package.read(member)
         if page and book.items[item][1] not in _PAGES and not _HTML.search(page[:_HEAD_BYTES]):
             continue  # whatever its media type is: many a book has a wrong one
+        figures.section = number
         pictures = PagePictures(posixpath.dirname(member), lambda path: package.read_within(path, MAX_BYTES))
         section = replace(extract_html(member, page, options, PageFigures(figures, pictures)), lines=None)
         builder.start_page(number)

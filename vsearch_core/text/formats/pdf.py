@@ -10,6 +10,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyError, first_line
@@ -19,14 +20,14 @@ from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import damaged, encrypted, too_large
 from vsearch_core.text.extract.figures import FigureWords
 from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail, useful_title
-from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
+from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions, WantedFigure
 from vsearch_core.text.extract.page_headers import PageText, without_page_headers
 from vsearch_core.text.extract.recognition import MAX_BOXES, RecognisedLine, boxes_in
 from vsearch_core.text.formats.pdf_annotations import annotations, loose_values
-from vsearch_core.text.formats.pdf_figure_texts import PageBlock, figure_blocks, recognised_figures
+from vsearch_core.text.formats.pdf_figure_texts import PageBlock, figure_blocks, present, recognised_figures
 from vsearch_core.text.formats.pdf_figures import PdfFigure
 from vsearch_core.text.formats.pdf_resources import Font, PageResources
-from vsearch_core.text.formats.pdf_text import PdfiumDocument, ReadPage, opened
+from vsearch_core.text.formats.pdf_text import PdfiumDocument, ReadPage, drawn_pages, opened
 from vsearch_core.text.formats.pdf_unreadable import is_unreadable, without_controls
 from vsearch_core.text.formats.pdf_xfa import xfa_lines
 
@@ -70,6 +71,9 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reader = _open(name, data, options.password)
+        if options.wanted_figure is not None:
+            _take_figure(data, reader, options.wanted_figure)
+            return Document("", ())
         words = FigureWords(name, options)
         pages = _pages(name, data, reader, options)
         numbers = pages.numbers
@@ -111,6 +115,18 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     located = tuple(boxes[:MAX_BOXES]) if boxes or words.is_on else None
     left_out = (*pages.left_out(), *words.left_out())
     return Document("".join(parts), tuple(spans), title, metadata=metadata, left_out=left_out, boxes=located)
+
+
+def _take_figure(data: bytes, reader: Any, wanted: WantedFigure) -> None:
+    """Draw a figure. Only its page is read, because a document may have a thousand."""
+    if wanted.page is None or wanted.page > len(reader.pages):
+        return
+    with opened(data, "") as pdfium:
+        read = _read_by_pdfium(reader.pages[wanted.page - 1], wanted.page, pdfium, {})
+    for number, figure in enumerate(read.figures if read else (), 1):
+        if number == wanted.number:
+            ((_, image),) = drawn_pages(data, "", [(wanted.page, figure)])
+            wanted.offer(wanted.page, number, partial(present, image))
 
 
 def _figure_blocks(

@@ -74,7 +74,7 @@ def recognised_figures(
             break
         digest = b"" if image is None else blake2b(image.tobytes(), digest_size=16).digest()
         if digest not in seen:
-            recognised[page, number] = words.of(partial(_present, image), f"{FIGURE}{number}", page)
+            recognised[page, number] = words.of(partial(present, image), f"{FIGURE}{number}", page)
             seen |= {digest} if digest else set()
         done += 1
     for page, number in places[done:]:
@@ -82,7 +82,8 @@ def recognised_figures(
     return recognised
 
 
-def _present(image: Any) -> Any:
+def present(image: Any) -> Any:
+    """Return the image. Raises ValueError if it is None."""
     if image is None:
         raise ValueError("it can't be drawn")
     return image
