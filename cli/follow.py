@@ -11,7 +11,7 @@ from vsearch_core.errors import IndexLockedError, InputError
 
 from .interrupts import INTERRUPTED
 from .output import emit, one_line, to_json
-from .progress import Bar, watched
+from .progress import Bar, unit_of, watched
 
 if TYPE_CHECKING:
     from vsearch_core.index.runs import Outcome, RunState
@@ -61,8 +61,7 @@ def progress_text(state: "RunState") -> str:
         return _ENDS[state.outcome] + (f": {state.reason}" if state.reason else "")
     if state.stage == PAUSED:
         return "paused: the computer runs on its battery"
-    unit = "files" if state.stage == "reading" else "chunks"
-    return f"{state.stage} {state.done:,} of {state.total:,} {unit}" if state.total else state.stage
+    return f"{state.stage} {state.done:,} of {state.total:,} {unit_of(state.stage)}" if state.total else state.stage
 
 
 def joined(run: Callable[[], int], folder: Path, *, quiet: bool) -> int:

@@ -94,8 +94,6 @@ def open_any_index(
         embedder_opener(folder, report=report, stop=observer.should_stop, agreement=agreement, **embedding)
     )
     image_model = given.get("image_model")
-    if address is not None and image_model is not None:
-        raise InputError("--image-model", "an index on a server has no vectors of pictures; leave it out")
     if image_model is not None:
         made_with["image_model"] = absolute_model(image_model, locate.working_folder())
     if address is not None:

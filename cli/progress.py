@@ -28,6 +28,7 @@ def watched(*, quiet: bool) -> "Iterator[tuple[Bar, Observer]]":
                 bar,
                 Observer(
                     progress=bar.show,
+                    preparing=lambda model: None if quiet else bar.write(f"preparing {model} (once per machine) …"),
                     compiling=lambda: None if quiet else bar.write(f"vsearch: {PREPARING}"),
                     should_stop=stop,
                     advice=advice_for,
@@ -81,6 +82,11 @@ class StopFlag:
         signal.signal(number, raise_interrupt if number == signal.SIGINT else signal.SIG_DFL)
 
 
+def unit_of(stage: str) -> str:
+    """Return the word for the steps of a stage: "files", "pictures" or "chunks"."""
+    return "pictures" if stage.endswith("pictures") else "files" if stage == "reading" else "chunks"
+
+
 class Bar:
     """A progress bar on stderr, for one stage of the work (such as reading or embedding) at a time.
 
@@ -113,13 +119,13 @@ class Bar:
             return
         from tqdm import tqdm
 
-        if self._stage == "reading" and progress.stage == "embedding" and self._bar.n < self._bar.total:
-            self._bar.set_postfix_str(f"{progress.done:,} chunks embedded")
+        unit = unit_of(progress.stage)
+        if self._stage == "reading" and progress.stage.startswith("embedding") and self._bar.n < self._bar.total:
+            self._bar.set_postfix_str(f"{progress.done:,} {unit} embedded")
             return
         if self._bar is None or progress.stage != self._stage:
             self.close()
-            unit = " files" if progress.stage == "reading" else " chunks"
-            self._bar = tqdm(desc=progress.stage, total=progress.total, unit=unit, file=sys.stderr, leave=False)
+            self._bar = tqdm(desc=progress.stage, total=progress.total, unit=f" {unit}", file=sys.stderr, leave=False)
             self._stage = progress.stage
         self._bar.update(progress.done - self._bar.n)
 

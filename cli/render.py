@@ -62,8 +62,8 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
         say(f"{shown_path(root, index)}: searched by keywords only, because another embedder made its vectors")
     if results.pictures_left_out:
         say(
-            "pictures: found by their texts only, because several indexes are searched, or the image model isn't"
-            " prepared on this machine; search one index, after `vsearch index --image-model MODEL`"
+            "pictures: some are found by their texts only, because their image model isn't prepared on this machine,"
+            " or the indexes have different ones; run `vsearch index --image-model MODEL`"
         )
     for file in results.not_reread:
         path = shown_path(root if file.index is None else Path(file.index).parent, file.path)

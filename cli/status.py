@@ -126,7 +126,9 @@ def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
 
 def _pictures(status: "Status", model: "Fingerprint") -> str:
     """Return the image model and the number of pictures that it has seen."""
-    return f"{model.model} ({model.pooling}, {model.dimension} dimensions; {plural(status.picture_vectors, 'picture')})"
+    inside = f", and {status.figure_vectors:,} in documents" if status.figure_vectors else ""
+    seen = f"{plural(status.picture_vectors, 'picture')}{inside}"
+    return f"{model.model} ({model.pooling}, {model.dimension} dimensions; {seen})"
 
 
 def _source(path: str, options: "Mapping[str, JsonValue]") -> str:

@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +92,12 @@ def hide_vectors(index: Path, is_hidden: Callable[[str], bool]) -> None:
                 catalog.add_segment(name, rows, manifest)
             advance_generation(catalog)
         sweep(catalog)
+
+
+def metadata_of_files(catalog: Path) -> list[tuple[bytes, str]]:
+    """Return the hash and the metadata of each live file of an index, by path."""
+    with closing(sqlite3.connect(f"file:{quote(str(catalog))}?mode=ro", uri=True)) as connection:
+        return connection.execute("SELECT hash, meta FROM files WHERE live ORDER BY path").fetchall()
 
 
 def make_index(

@@ -9,10 +9,12 @@ JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "Jso
 
 PAGE_BREAK = "\f"  # on a line of its own in a paged document's text: the next page begins
 LEFT_OUT = "vsearch_left_out"  # the metadata key under which an index keeps `Document.left_out`, if it is not empty
+FIGURES = "vsearch_figures"  # the metadata key for the figures of a document that an image model has seen
 BOXES = "vsearch_boxes"  # the metadata key for `Document.boxes`; absent if no text was recognised in pictures
 PICTURE = "vsearch_picture"  # the metadata key for `Document.picture`; absent if the file is no picture
 HASH_BITS, HASH_WINDOWS = 360, 25  # of a picture's perceptual hash
 READER = "vsearch_reader"  # the metadata key for the version of the extractor that read the file; 1 if absent
+OWN_KEYS = frozenset({BOXES, FIGURES, LEFT_OUT, PICTURE, READER})  # of the metadata in an index, not the file's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,28 @@ class PictureSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class FigurePixels:
+    """A picture inside a document, with the pixels that an image model reads.
+
+    `start` and `end` are the offsets in the document's text of what is said about it. They are equal if nothing is: it
+    then stands there. `page` is as in `Span`, and `titles` are the headings above it, the last one its own. `width` and
+    `height` are those of the picture, in pixels. `pixels` are (height, width, 3) of a `PixelFormat`. `chunk` is the
+    number of the chunk that begins with what is said about it, or else of the one before it, and `line` the source's
+    line; both are 0 until the document is split.
+    """
+
+    start: int
+    end: int
+    page: int | None
+    titles: tuple[str, ...]
+    width: int
+    height: int
+    pixels: bytes
+    chunk: int = 0
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A file's text with its structure and metadata, as an extractor read it.
 
@@ -98,7 +122,7 @@ class Document:
     the line number in the file, from 1, of line `i` of `text`; `lines` is None if both have the same lines. `left_out`
     has a phrase for each part of the file that was not extracted, such as "page 3 can't be read". `boxes` has the
     places of the lines recognised in pictures, in the order of the text; it is None if no recognition was asked for.
-    `picture` is None if the file is no picture.
+    `picture` is None if the file is no picture. `figures` are the pictures inside it, if their pixels were asked for.
     """
 
     text: str
@@ -110,6 +134,7 @@ class Document:
     left_out: tuple[str, ...] = ()
     boxes: tuple[TextBox, ...] | None = None
     picture: PictureSummary | None = None
+    figures: tuple[FigurePixels, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

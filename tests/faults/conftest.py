@@ -101,4 +101,11 @@ def runner(memory: Path) -> Iterator[Runner]:
 def projects(runner: Runner, memory: Path) -> Projects:
     """Return the scenarios by name, each prepared on first use."""
     scenarios = {scenario.name: scenario for scenario in SCENARIOS}
-    return cache(lambda name: prepare(runner, memory / name, scenarios[name]))
+
+    @cache
+    def prepared(name: str) -> Project:
+        if scenarios[name].needs:
+            pytest.importorskip(scenarios[name].needs)
+        return prepare(runner, memory / name, scenarios[name])
+
+    return prepared

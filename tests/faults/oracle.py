@@ -8,10 +8,11 @@ from faults.runner import Runner
 from faults.scenarios import Project, contents
 from faults.server import BATCH, DIMENSIONS, ServedRun, live_files
 from numpy.typing import NDArray
-from support import WordEmbedder
+from support import WordEmbedder, metadata_of_files
 
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.index.check import check_index
+from vsearch_core.index.pictures import unseen_pictures
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.model import KeywordFields
 from vsearch_core.search.local import LocalSearcher
@@ -63,6 +64,7 @@ def check_generation(project: Project, acknowledged: int = 0) -> None:
         assert state in allowed, f"generation {generation} does not occur in an undisturbed run"
         check_intact(snapshot)
         check_results(snapshot, project.texts(state[1]))
+        check_pictures(snapshot, project)
 
 
 def check_rerun(runner: Runner, project: Project, embedded: int) -> None:
@@ -84,6 +86,9 @@ def check_end(project: Project) -> None:
     with open_snapshot(project.index) as snapshot:
         check_intact(snapshot)
         check_results(snapshot, project.texts(final))
+        check_pictures(snapshot, project)
+        unseen = snapshot.image_model and unseen_pictures(snapshot.catalog, snapshot.image_model)
+        assert not unseen, "some pictures have no vectors of the model"
         named = {segment.name for segment in snapshot.catalog.segments()}
         assert snapshot.catalog.counts()[1:] == (0, 0), "something is still staged"
         without_vectors = snapshot.segments[snapshot.vector_segments :]
@@ -151,6 +156,21 @@ def check_results(snapshot: Snapshot, texts: Mapping[tuple[str, int], str]) -> N
         found = search(searcher, SearchRequest(query, EVERYTHING, "keyword"))
         matching = {place for place, of in fields.items() if {*found.terms} & set(analysis.chunk_terms(of, "en"))}
         assert {(hit.path, hit.chunk) for hit in found.hits} == matching
+
+
+def check_pictures(snapshot: Snapshot, project: Project) -> None:
+    """Check that files have the vectors of pictures of an undisturbed run, and that a search finds all of the model."""
+    for digest, meta in metadata_of_files(project.index / "catalog.sqlite"):
+        assert meta in project.metadata[digest], "the metadata of a file occur in no undisturbed run"
+    model = snapshot.image_model
+    if model is None:
+        return
+    from image_models import ColourModel
+
+    count = len(snapshot.pictures(model)[0].vectors)
+    vector = ColourModel(model.name).embed_texts(["red"])[0]
+    found = search(LocalSearcher(snapshot), SearchRequest("red", EVERYTHING, "vector"), None, lambda _: vector)
+    assert sum(hit.scores["picture"] is not None for hit in found.hits) == count
 
 
 @cache

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from faults.runner import Runner
 from faults.server import ServedRun, State, live_files
 from process import write_files
-from support import hide_vectors
+from support import hide_vectors, metadata_of_files
 
 from vsearch_core.index.commit import advance_generation
 from vsearch_core.index.runs import RUN_FILE
@@ -58,6 +58,7 @@ class Scenario:
     argv: Sequence[str]
     once: bool = False  # a second run is refused, since nothing is left to do
     damage: Edit | None = None  # applied to the index last
+    needs: str = ""  # a package
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Project:
     """A prepared scenario. `folder` is where it runs; `base` is the index that each trial begins with, if any.
 
     `chunks` has the chunks of each version of each document, by its hash; `states` has all generations that may appear.
-    `repaired` has the catalog's contents after an undisturbed repair, if the base is damaged. `checked` has what faults
+    `metadata` has what an undisturbed run keeps of a file with that hash, before and after it. `repaired` has the
+    catalog's contents after an undisturbed repair, if the base is damaged. `checked` has what faults
     left in the folder and was found right: its digest, the last acknowledged generation and the embedded chunks.
     """
 
@@ -78,6 +80,7 @@ class Project:
     states: Sequence[tuple[int, State]]
     undisturbed: ServedRun
     once: bool
+    metadata: Mapping[bytes, set[str]]
     repaired: Contents | None = None
     checked: dict[bytes, tuple[int, int]] = field(default_factory=dict, compare=False)
 
@@ -149,6 +152,29 @@ def change(documents: Path) -> None:
     shutil.copy(documents / "a5.txt", documents / "copy.txt")
 
 
+def write_pictures(documents: Path) -> None:
+    """Write texts, photos, and a document with pictures in it."""
+    from coloured_documents import coloured_word
+    from image_models import coloured
+
+    write(documents, seed=3, names=("a0", "a1", "a2"))
+    for number, colour in enumerate(("red", "green", "blue", "yellow")):
+        (documents / f"photo{number}.png").write_bytes(coloured(colour))
+    (documents / "report.docx").write_bytes(coloured_word("The pump and the valve.", "purple", "orange"))
+
+
+def change_pictures(documents: Path) -> None:
+    """Change, delete and add photos, and change the document with pictures in it. Texts of photos name their files."""
+    from coloured_documents import coloured_word
+    from image_models import coloured
+
+    write(documents, seed=4, names=("a0",))
+    (documents / "photo0.png").write_bytes(coloured("red", "blue"))
+    (documents / "photo1.png").unlink()
+    (documents / "photo9.png").write_bytes(coloured("purple"))
+    (documents / "report.docx").write_bytes(coloured_word("The pump and the lamp.", "purple", "green", "red"))
+
+
 def delete_index(documents: Path) -> None:
     """Delete the index."""
     shutil.rmtree(documents.parent / "trial" / ".vsearch")
@@ -156,6 +182,8 @@ def delete_index(documents: Path) -> None:
 
 FIRST: Edit = partial(write, seed=1, names=[f"a{number}" for number in range(9)] + ["sub/c0", "sub/c1"])
 INDEX = ("index", "--json", *OPTIONS, "DOCS")
+PICTURES = ("index", "--json", "--image-model", "colours", *OPTIONS, "DOCS")
+OTHER_MODEL = ("index", "--json", "--image-model", "other", *OPTIONS, "DOCS")
 EXPORT = ("export", "--json", "HERE/it.tar")
 RE_EMBED = ("index", "--json", "--re-embed", "--model", "other")
 FEEDBACK = ("feedback", "--json", "how to repair a lamp", "DOCS/a0.txt")
@@ -256,6 +284,8 @@ SCENARIOS = (
     Scenario("fresh", [FIRST, age, INDEX, partial(hide, names=("a1.txt", "a3.txt")), edit], FRESH, once=True),
     Scenario("feedback", [FIRST, INDEX], FEEDBACK),
     Scenario("tune", [FIRST, INDEX, FEEDBACK], ("tune", "--json", "--reset")),
+    Scenario("pictures", [write_pictures, PICTURES, change_pictures], PICTURES, needs="PIL"),
+    Scenario("image model", [write_pictures, PICTURES], OTHER_MODEL, needs="PIL"),
     Scenario("repair", [FIRST, INDEX], REPAIR, damage=damage_segments),
     Scenario("repair keywords", [FIRST, INDEX, hide_some_vectors], REPAIR, damage=damage_keywords),
     Scenario("repair row", [FIRST, INDEX], REPAIR, damage=damage_row),
@@ -284,11 +314,13 @@ def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
         ]
 
     chunks: dict[bytes, Sequence[str]] = {}
-    project = Project(scenario.name, trial, base, documents, chunks, placed(scenario.argv), [], _NOTHING, scenario.once)
+    metadata: dict[bytes, set[str]] = {}
+    own: tuple[Any, ...] = (placed(scenario.argv), [], _NOTHING, scenario.once, metadata)
+    project = Project(scenario.name, trial, base, documents, chunks, *own)
     for step in scenario.steps:
         if callable(step):
             step(documents)
-            chunks.update(chunks_of(path) for path in documents.rglob("*.txt"))
+            chunks.update(chunks_of(path) for path in documents.rglob("*.*"))
         else:
             done = project.run(runner, *placed(step))
             assert done.status == 0, done
@@ -296,6 +328,7 @@ def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
     states: list[tuple[int, State]] = []
     if project.index.exists():
         states.append(live_files(catalog))
+        _add_metadata(metadata, catalog)
         if scenario.damage is not None:
             scenario.damage(project.index)
         shutil.copytree(project.index, base)
@@ -304,7 +337,13 @@ def prepare(runner: Runner, folder: Path, scenario: Scenario) -> Project:
     project = replace(project, undisturbed=done, repaired=repaired)
     assert project.is_done(done), done
     states += [*done.states.items(), live_files(catalog)]
+    _add_metadata(metadata, catalog)
     return replace(project, states=states)
+
+
+def _add_metadata(metadata: dict[bytes, set[str]], catalog: Path) -> None:
+    for digest, meta in metadata_of_files(catalog):
+        metadata.setdefault(digest, set()).add(meta)
 
 
 def contents(catalog: Path) -> Contents:

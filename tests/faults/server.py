@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import partial
@@ -137,6 +137,10 @@ def _import_all() -> None:
     limits = sys.modules["vsearch_core.index.limits"].IndexLimits(**LIMITS)
     for place, name in LIMITED.items():  # the callers import them when they are called
         setattr(sys.modules[place], name, partial(getattr(sys.modules[place], name), limits=limits))
+    # Worker processes would take much longer; pictures are read here, too
+    sys.modules["vsearch_core.text.reading"].is_steady = lambda _: True  # type: ignore[attr-defined]
+    with suppress(ImportError):
+        importlib.import_module("PIL.Image").init()
     sys.modules["vsearch_core.index.runs"]._WRITE_SECONDS = 0.0  # type: ignore[attr-defined]  # not by the clock
     assert vsearch_core
     np.random.default_rng(0).standard_normal(1)
@@ -264,7 +268,13 @@ def _install_stub_embedder(shim: Shim, report: Callable[[str, Any], None]) -> No
     def opened(spec: EmbedderSpec, **_: object) -> Counting:
         return Counting(spec.model or "words", DIMENSIONS.get(spec.model or "", 48), BATCH)
 
+    def opened_for_pictures(model: str, *_: object, **__: object) -> Any:
+        from image_models import ColourModel
+
+        return ColourModel(model)
+
     opening.open_embedder = opened
+    opening.open_image_embedder = opened_for_pictures
 
 
 def _report_commits(shim: Shim, report: Callable[[str, Any], None], states: dict[int, State]) -> None:

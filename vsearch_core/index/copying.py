@@ -16,6 +16,7 @@ from vsearch_core.errors import InputError, StorageError
 from vsearch_core.index.commit import Removals, commit_staged
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import vectors_name
+from vsearch_core.index.pictures import IMAGE_MODEL, PICTURE_SCALE
 from vsearch_core.index.progress import Observer, Progress
 from vsearch_core.index.server_writing import COPIED_FROM, shared_settings
 from vsearch_core.index.snapshot import Snapshot
@@ -186,8 +187,11 @@ def copy_files(
     paths: set[str] = set()
     files = chunks = copied = uncommitted = 0
     waiting: list[CopiedFile] = []
-    with catalog.transaction():  # of a copy that was killed
-        catalog.delete_files([record.id for record in catalog.files(live=False).values()])
+    with catalog.transaction():
+        catalog.delete_files([record.id for record in catalog.files(live=False).values()])  # of a copy that was killed
+        for key in (IMAGE_MODEL, PICTURE_SCALE):  # the files have vectors of this model
+            if catalog.settings().get(key, "") != source.settings.get(key, ""):
+                catalog.put_setting(key, source.settings.get(key, ""))
     for file in source.copied_files():
         if observer.should_stop():
             _stage(catalog, waiting)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import IndexMismatchError
 from vsearch_core.index.parts import CHUNK_IDS, FILE_IDS
+from vsearch_core.index.pictures import ImageModel, PictureScale, PictureVectors, image_models, load_image_model
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import SegmentView, Snapshot, open_snapshot
 from vsearch_core.index.sources import stored_path
@@ -171,6 +172,16 @@ class JoinedCatalog:
             for number, path in member.catalog.paths_of_files(own).items()
         }
 
+    def facts_of_files(self, file_ids: Iterable[int]) -> dict[int, FileFacts]:
+        """Return what is known of files by their ids, each with the folder of its index."""
+        return {
+            member.joined_id(number): replace(
+                facts, path=member.joined_path(facts.path), index=str(member.catalog.index)
+            )
+            for member, own in self._by_member(list(file_ids))
+            for number, facts in member.catalog.facts_of_files(own).items()
+        }
+
     def matching_files(self, conditions: FileConditions) -> NDArray[np.int64]:
         """Return the ids of the live files of all indexes that meet the conditions, ascending.
 
@@ -235,6 +246,24 @@ class JoinedSnapshot:
         order = sorted(range(len(segments)), key=lambda number: not comparable[number])
         self.segments: Sequence[SegmentView] = [_joined_view(*segments[number]) for number in order]
         self.vector_segments = sum(comparable)
+
+    @cached_property
+    def image_model(self) -> ImageModel | None:
+        """Return the image model of the first index that has one: only its vectors can be compared with a query's."""
+        return next(iter(image_models(self.catalogs)), None)
+
+    def pictures(self, model: ImageModel) -> tuple[PictureVectors, PictureScale | None]:
+        """Return the vectors of this model in all indexes, and the scale over all of them."""
+        found, scales = [], []
+        for member in self._members.values():
+            with storage_errors(member.catalog.index):
+                own = load_image_model(member.catalog)
+                if own is None or own.key != model.key:
+                    continue
+                vectors, scale = member.snapshot.pictures(model)
+            found.append(replace(vectors, file_ids=member.joined_ids(vectors.file_ids)))
+            scales += [] if scale is None else [scale]
+        return PictureVectors.joined(found), PictureScale.pooled(scales)
 
     @property
     def catalogs(self) -> Sequence[Catalog]:

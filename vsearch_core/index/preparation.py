@@ -43,9 +43,9 @@ class PreparedFile(FileRead):
 
     @property
     def memory(self) -> int:
-        """Return the approximate number of bytes that the packed texts and the terms take."""
+        """Return the approximate number of bytes that the packed texts, the terms and the pixels take."""
         terms = sum(2 * len(each.terms.terms) for each in self.terms)
-        return terms + sum(len(chunk.text) for chunk in self.packed)
+        return terms + sum(len(chunk.text) for chunk in self.packed) + self.pixel_bytes
 
 
 class TermStore:
@@ -100,6 +100,7 @@ def prepare(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions, a
         result.left_out,
         result.boxes,
         result.picture,
+        result.figures,
         packed,
         analyzed(_analysis(analysis), fields),
     )

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 from vsearch_core.errors import VsearchError
 
+EMBEDDING_PICTURES = "embedding pictures"
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a run in its present stage: `done` of `total` steps.
 
-    `stage` is "reading" (of files), "embedding" (of chunks), "linking" (of rows in a graph) or "rebuilding keywords"
-    (of segments). Reading and embedding alternate, so the total of the chunks grows while there are files to read.
+    `stage` is "reading" (of files), "embedding" (of chunks), EMBEDDING_PICTURES, "linking" (of rows in a graph) or
+    "rebuilding keywords" (of segments). Reading and embedding alternate, so the totals of chunks and pictures grow
+    while there are files to read.
     """
 
     stage: str
@@ -43,6 +46,7 @@ class Observer:
     the index. `file_kept(path, reason)`: a file can't be read, and its former text stays in the index.
     `file_incomplete(path, reason)`: a part of a file can't be read. `file_skipped(path, reason)`: a file contains
     nothing to index. `source_missing(path)`: a source doesn't exist, and its files stay in the index.
+    `preparing(model)`: an image model is prepared, which takes a while.
 
     `compiling()` is called, from another thread, if compiling the vector kernels takes a while. `should_stop()` is
     called between small steps; when it returns True, the run keeps its results and ends. `should_pause()` is called
@@ -56,6 +60,7 @@ class Observer:
     file_incomplete: Callable[[str, str], None] = _ignore
     file_skipped: Callable[[str, str], None] = _ignore
     source_missing: Callable[[str], None] = _ignore
+    preparing: Callable[[str], None] = _ignore
     compiling: Callable[[], None] = _ignore
     should_stop: Callable[[], bool] = _never
     should_pause: Callable[[], bool] = _never

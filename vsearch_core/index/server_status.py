@@ -11,13 +11,16 @@ from vsearch_core.ann.flat import non_unit_rows
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.check import CheckReport
 from vsearch_core.index.named_sources import outside_paths
+from vsearch_core.index.pictures import load_image_model, picture_faults
 from vsearch_core.index.server_snapshot import ServerSnapshot
 from vsearch_core.index.sources import catalog_sources
 from vsearch_core.index.status import Status, walks_of
 from vsearch_core.store.check import Fault
+from vsearch_core.store.pictures import count_figures, count_pictures
 from vsearch_core.store.server.reading import ServerCatalog
 from vsearch_core.store.server.tables import FORMAT
 from vsearch_core.store.states import STATES, FileState, file_states
+from vsearch_core.text.extract.registry import picture_extensions
 
 _FULL_COUNT = 255  # of a posting whose term occurs that often or more often
 
@@ -26,7 +29,7 @@ def read_server_status(snapshot: ServerSnapshot) -> Status:
     """Return the status of the generation that the snapshot has open. Sizes are the newest, of tables and indexes."""
     catalog, settings = snapshot.catalog, snapshot.settings
     values = catalog.settings()
-    listing = catalog.listing()
+    listing, images = catalog.listing(), load_image_model(catalog)
     sources = sorted(zip(listing.sources(), catalog_sources(snapshot.root, listing), strict=True), key=itemgetter(0))
     states = Counter(file.state for file in file_states(listing))
     chunks = snapshot.rows - len(catalog.removed_chunks)
@@ -55,6 +58,9 @@ def read_server_status(snapshot: ServerSnapshot) -> Status:
         outside=outside_paths(snapshot.root, (source for _, source in sources)),
         walks=walks_of(sources),
         ann=settings.ann,
+        image_model=None if images is None else images.fingerprint,
+        picture_vectors=0 if images is None else count_pictures(listing, picture_extensions(), images.key),
+        figure_vectors=0 if images is None else count_figures(listing, images.key),
     )
 
 
@@ -96,7 +102,8 @@ def _count_faults(snapshot: ServerSnapshot) -> Iterator[Fault]:
 
 def _row_faults(catalog: ServerCatalog) -> Iterator[Fault]:
     """Yield the faults of chunks, texts and vectors; rows with wrong checksums raise IndexCorruptError."""
-    catalog.listing()
+    for reason in picture_faults(catalog.listing()):
+        yield Fault(f"{catalog.label}: files", reason)
     seen: list[int] = []
     block: list[NDArray[np.int16]] = []
     for number, _, facts, _, vector in catalog.whole_chunks(catalog.files.ids.tolist()):

@@ -18,6 +18,7 @@ from vsearch_core.errors import IndexMismatchError, IndexNotFoundError, InputErr
 from vsearch_core.index.commit import sweep
 from vsearch_core.index.compaction import CompactionSummary
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
+from vsearch_core.index.pictures import IMAGE_MODEL, PICTURE_SCALE
 from vsearch_core.index.settings import ANALYZER, FUSION, VECTOR_SCALE, IndexSettings
 from vsearch_core.index.snapshot import SegmentView, view_segment
 from vsearch_core.own_files import delete_folder
@@ -58,8 +59,9 @@ _MIRRORED = "server_state"  # the setting of the folder with the state of the se
 COPIED_FROM = "copied_from"  # the setting with the lineage of the index that this one is a copy of
 _SHARED = (  # settings that the folder and the server have in common
     *("fingerprint", "model", "chunker", "chunk_words", "overlap_words", "language", ANALYZER, "base_url", "ann"),
-    *(FUSION, VECTOR_SCALE, COPIED_FROM),
+    *(FUSION, VECTOR_SCALE, COPIED_FROM, IMAGE_MODEL, PICTURE_SCALE),
 )
+_CLEARED = (IMAGE_MODEL, PICTURE_SCALE)  # those that may become empty
 
 
 @dataclass(slots=True)
@@ -321,7 +323,7 @@ def _lists(segment: SegmentView, new_ids: NDArray[np.int64]) -> Iterator[tuple[b
 
 def shared_settings(settings: Mapping[str, str]) -> dict[str, str]:
     """Return the settings that a folder for staging and the index on the server have in common."""
-    return {key: settings[key] for key in _SHARED if settings.get(key)}
+    return {key: settings[key] for key in _SHARED if settings.get(key) or (key in _CLEARED and key in settings)}
 
 
 def _state(settings: Mapping[str, str]) -> str:

@@ -30,6 +30,14 @@ from vsearch_core.index.parts import (
     stored_pq,
     vectors_name,
 )
+from vsearch_core.index.pictures import (
+    ImageModel,
+    PictureScale,
+    PictureVectors,
+    load_image_model,
+    load_picture_scale,
+    load_picture_vectors,
+)
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.settings import IndexSettings
 from vsearch_core.lexical.analysis import AUTO
@@ -159,6 +167,13 @@ class SearchedSnapshot(OpenSnapshot, Protocol):
     def languages(self) -> tuple[str, ...]:
         """Return the languages in which the chunks were analyzed, sorted."""
 
+    @property
+    def image_model(self) -> ImageModel | None:
+        """Return the image model whose vectors can be compared with a query's; None if there is none."""
+
+    def pictures(self, model: ImageModel) -> tuple[PictureVectors, PictureScale | None]:
+        """Return the vectors of this model, and its scale. Raises IndexCorruptError."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -176,6 +191,15 @@ class Snapshot:
     def catalogs(self) -> Sequence[Catalog]:
         """Return the catalog, as `SearchedSnapshot` has it for several indexes."""
         return (self.catalog,)
+
+    @property
+    def image_model(self) -> ImageModel | None:
+        """Return the image model, or None if there is none. Raises IndexCorruptError."""
+        return load_image_model(self.catalog)
+
+    def pictures(self, model: ImageModel) -> tuple[PictureVectors, PictureScale | None]:
+        """Return the vectors of this model, and its scale. Raises IndexCorruptError."""
+        return load_picture_vectors(self.catalog, model), load_picture_scale(self.catalog)
 
     @property
     def vector_segments(self) -> int:

@@ -11,12 +11,12 @@ from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Batch, Embedder
 from vsearch_core.errors import BinaryFileError, ExtractionError
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
-from vsearch_core.index.pictures import PictureEmbedding
+from vsearch_core.index.pictures import PictureEmbedding, kept_pictures, pixels_of
 from vsearch_core.index.preparation import PREPARE, PreparedFile, TermStore
-from vsearch_core.index.progress import Observer, Progress
+from vsearch_core.index.progress import EMBEDDING_PICTURES, Observer, Progress
 from vsearch_core.index.sources import FoundFile, Plan, settled_ctime
 from vsearch_core.index.unembedded import live_chunks_without_vectors
-from vsearch_core.model import BOXES, LEFT_OUT, PICTURE, READER, JsonValue
+from vsearch_core.model import BOXES, LEFT_OUT, OWN_KEYS, PICTURE, READER, JsonValue
 from vsearch_core.store.catalog import Catalog, FileRecord, NewFile
 from vsearch_core.store.records import Record
 from vsearch_core.store.reuse import known_vectors
@@ -28,7 +28,9 @@ from vsearch_core.text.files import FileRead, FileToRead, Outcome
 from vsearch_core.text.reading import open_reader
 from vsearch_core.text.worker import READ
 
+_Seen = Mapping[str, Mapping[str, JsonValue]]  # what is kept of a file's pictures, by the keys of its metadata
 KnownRecords = Callable[[Catalog, Iterable[int]], dict[int, bytes]]  # records of chunks whose texts are embedded
+_PICTURES_AT_ONCE = 32  # that are embedded before progress is reported
 _ADVISED = frozenset({"extra-missing", "old-office-file"})  # codes whose advice is stored, as that of a missing option
 
 
@@ -91,6 +93,7 @@ class Stager:
         self._catalog = catalog
         self._live = live
         self._pictures = pictures
+        self._seen = 0  # pictures that were embedded
         self._staged = catalog.files(live=False)
         self._observer = observer
         self._limits = limits
@@ -133,24 +136,36 @@ class Stager:
             if not outcomes:
                 return
             seen = self._embed_pictures(outcomes)
+            if seen is None:
+                return
             with self._catalog.transaction():
                 batch = self._files[self._done : self._done + len(outcomes)]
                 for number, (found, outcome) in enumerate(zip(batch, outcomes, strict=True)):
-                    chunks += self._record(found, outcome, seen.get(number))
+                    chunks += self._record(found, outcome, seen.get(number, {}))
             self._done += len(outcomes)
             self._observer.progress(Progress("reading", self._total - self.unread, self._total))
 
-    def _embed_pictures(self, outcomes: Sequence[Outcome]) -> dict[int, dict[str, JsonValue]]:
-        """Return what is kept of the pictures among the results for searches by an image model, by their number."""
-        pictures = {
-            number: outcome.result.picture
-            for number, outcome in enumerate(outcomes)
-            if isinstance(outcome.result, FileRead) and outcome.result.picture is not None
-        }
-        if self._pictures is None or not pictures:
+    def _embed_pictures(self, outcomes: Sequence[Outcome]) -> dict[int, _Seen] | None:
+        """Return what is kept of the pictures in the results for searches by an image model, by the result's number.
+
+        Return None if the observer stops it.
+        """
+        if self._pictures is None:
             return {}
-        found = self._pictures.kept_values([each.pixels for each in pictures.values()])
-        return dict(zip(pictures, found, strict=True))
+        read = {number: each.result for number, each in enumerate(outcomes) if isinstance(each.result, FileRead)}
+        pixels = [each for result in read.values() for each in pixels_of(result)]
+        kept = []
+        for at in range(0, len(pixels), _PICTURES_AT_ONCE):
+            if self._observer.should_stop():
+                return None
+            self._observer.progress(Progress(EMBEDDING_PICTURES, self._seen, self._seen + len(pixels) - at))
+            kept += self._pictures.kept_values(pixels[at : at + _PICTURES_AT_ONCE])
+            self._seen += len(pixels[at : at + _PICTURES_AT_ONCE])
+        vectors = iter(kept)
+        return {
+            number: kept_pictures(self._pictures.model.key, self._files[self._done + number].stored, result, vectors)
+            for number, result in read.items()
+        }
 
     def _is_staged(self, found: FoundFile) -> bool:
         earlier = self._staged.get(found.stored)
@@ -165,7 +180,7 @@ class Stager:
         both = (self._live.get(found.stored), self._staged.get(found.stored))
         return [each for each in both if each is not None]
 
-    def _record(self, found: FoundFile, outcome: Outcome, seen: dict[str, JsonValue] | None) -> int:
+    def _record(self, found: FoundFile, outcome: Outcome, seen: _Seen) -> int:
         """Record the result of reading a file. Return the number of new chunks, which need vectors."""
         result, ctime_ns = outcome.result, settled_ctime(found.file, outcome.begun_ns)
         if isinstance(result, ExtractionError):
@@ -180,7 +195,7 @@ class Stager:
             return self._stage_file(found, ctime_ns, result, seen)
         return 0
 
-    def _stage_file(self, found: FoundFile, ctime_ns: int, result: FileRead, seen: dict[str, JsonValue] | None) -> int:
+    def _stage_file(self, found: FoundFile, ctime_ns: int, result: FileRead, seen: _Seen) -> int:
         if result.left_out:
             self._observer.file_incomplete(found.stored, "; ".join(result.left_out))
         clear_skipped(self._catalog, [found.stored])
@@ -238,9 +253,9 @@ class Stager:
             self._catalog.delete_files([self._staged[stored].id])
 
 
-def _new_file(found: FoundFile, ctime_ns: int, read: FileRead, seen: dict[str, JsonValue] | None) -> NewFile:
+def _new_file(found: FoundFile, ctime_ns: int, read: FileRead, seen: _Seen) -> NewFile:
     file = found.file
-    metadata = {key: value for key, value in read.metadata.items() if key not in {BOXES, LEFT_OUT, PICTURE, READER}}
+    metadata = {key: value for key, value in read.metadata.items() if key not in OWN_KEYS}
     version = format_of(file.path.name).version
     if version > 1:
         metadata[READER] = version
@@ -250,7 +265,10 @@ def _new_file(found: FoundFile, ctime_ns: int, read: FileRead, seen: dict[str, J
         metadata[BOXES] = [list(astuple(box)) for box in read.boxes]
     if read.picture is not None:
         encoded = None if read.picture.hash is None else base64.b64encode(read.picture.hash).decode()
-        metadata[PICTURE] = {"hash": encoded, "described": read.picture.is_described, **(seen or {})}
+        metadata[PICTURE] = {"hash": encoded, "described": read.picture.is_described}
+    for key, value in seen.items():
+        known = metadata.get(key)
+        metadata[key] = {**(known if isinstance(known, dict) else {}), **value}
     facts = (read.title, read.language, metadata)
     return NewFile(found.stored, file.size, file.mtime_ns, ctime_ns, read.digest, *facts)
 

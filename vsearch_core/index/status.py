@@ -15,7 +15,7 @@ from vsearch_core.index.sources import CHOSEN, Source, catalog_sources, source_t
 from vsearch_core.index.unembedded import count_without_staged_vector, live_chunks_without_vectors
 from vsearch_core.model import Fingerprint, JsonValue
 from vsearch_core.own_files import folder_bytes
-from vsearch_core.store.pictures import count_pictures
+from vsearch_core.store.pictures import count_figures, count_pictures
 from vsearch_core.store.states import STATES, FileState, file_states
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, FORMAT
 from vsearch_core.store.vectors import unfinished_re_embeddings
@@ -38,7 +38,7 @@ class Status:
     stopped. `outside` are the sources outside the folder around the index. `walks` has the options with which each
     source was walked last, by path. `files_by_state` has the number of files in each state of `store.states.STATES`,
     and in the state "keywords" if there are any. `image_model` identifies the model that sees pictures, of which
-    `picture_vectors` have a vector; it is None if there is none.
+    `picture_vectors` files have a vector, and `figure_vectors` pictures inside documents; it is None if there is none.
     """
 
     index: Path | str
@@ -73,6 +73,7 @@ class Status:
     keyword_chunks: int = 0
     image_model: Fingerprint | None = None
     picture_vectors: int = 0
+    figure_vectors: int = 0
     vectors: str = config.VECTORS_CHOICES[0]
     coded_segments: int = 0
     coded_rows: int = 0
@@ -125,6 +126,7 @@ def read_status(snapshot: Snapshot) -> Status:
         keyword_chunks=len(chunks_without),
         image_model=None if images is None else images.fingerprint,
         picture_vectors=0 if images is None else count_pictures(catalog, picture_extensions(), images.key),
+        figure_vectors=0 if images is None else count_figures(catalog, images.key),
         vectors=settings.vectors,
         coded_segments=len(coded),
         coded_rows=sum(record.rows for record in coded),

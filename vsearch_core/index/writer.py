@@ -291,7 +291,8 @@ def scan(
     _report_unread(root, plan, selection, known, observer)
     chunk_options = ChunkOptions(settings.chunk_words, settings.overlap_words)
     pictures = None
-    if open_pictures is not None and image_model is not None and any(is_picture(each.stored) for each in plan.changed):
+    has_pictures = any(is_picture(each.stored) or format_of(each.stored).figures for each in plan.changed)
+    if open_pictures is not None and image_model is not None and has_pictures:
         pictures = open_pictures(image_model)
         reading = replace(reading, pixels=pictures.embedder.pixel_format)
     analysis = settings.analysis.signature if analyze else None
@@ -379,7 +380,7 @@ class _Update:
             self.limits,
             walk=walk,
             retry=retry,
-            open_pictures=self._open_pictures if self.engine is None else None,
+            open_pictures=self._open_pictures,
             analyze=True,
         )
         with closing(changes.stager):
@@ -395,8 +396,8 @@ class _Update:
         self._commit(catalog, changes, last=not interrupted)
         if self._images is not None and not interrupted:
             model = load_image_model(catalog)
-            if model is not None:
-                measure_picture_scale(catalog, model, self._images)
+            if model is not None and measure_picture_scale(catalog, model, self._images) and self.engine is not None:
+                self.engine.push(catalog)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer, self.limits)
         sweep(catalog)
         live, after, counts = changes.live, catalog.files(live=True), changes.counts()

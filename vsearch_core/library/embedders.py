@@ -37,9 +37,13 @@ class Embedders:
         approve: Approve | None = None,
         api_key: str | None = None,
         open_image_embedder: "OpenImageEmbedder | None" = None,
+        preparing: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Open nothing yet. The arguments are as for `open_index`, with its embedder and models in `requested`."""
-        self.images = ImageEmbedders(index, requested.image_model, cache_dir, open_image_embedder)
+        """Open nothing yet. The arguments are as for `open_index`, with its embedder and models in `requested`.
+
+        `preparing` is that of an `Observer`.
+        """
+        self.images = ImageEmbedders(index, requested.image_model, cache_dir, open_image_embedder, preparing)
         base_url, urls = requested.base_url, requested.default_base_urls
 
         def named_in_this_call(spec: "EmbedderSpec", _address: str) -> bool:

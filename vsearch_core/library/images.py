@@ -1,6 +1,8 @@
 """The image model of an index: opened once, if the user has chosen it on this machine."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -23,12 +25,17 @@ class ImageEmbedders:
         requested: str | None,
         cache_dir: Path | None,
         open_image_embedder: "OpenImageEmbedder | None" = None,
+        preparing: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Open nothing yet. `requested` is the model that the caller named."""
+        """Open nothing yet. `requested` is the model that the caller named.
+
+        `preparing` is called with a model's name before it is prepared.
+        """
         self._index = index
         self._requested = requested
         self._cache_dir = cache_dir
         self._given = open_image_embedder
+        self._preparing = preparing
         self._opened: tuple[str, ImageEmbedder] | None = None
         self._lock = Lock()
 
@@ -71,6 +78,6 @@ class ImageEmbedders:
 
         with self._lock:
             if self._opened is None or self._opened[0] != model:
-                made = open_image_embedder(model, self._cache_dir) if self._given is None else self._given(model)
-                self._opened = model, made
+                own = partial(open_image_embedder, cache_dir=self._cache_dir, report=lambda _: self._preparing(model))
+                self._opened = model, (self._given or own)(model)
             return self._opened[1]

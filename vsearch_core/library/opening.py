@@ -99,10 +99,7 @@ def open_index(
     from vsearch_core.index.settings import IndexOptions
 
     folder = index_folder(path) if create else existing_index(path)
-    if model is not None and Path(model).is_dir():
-        model = str(absolute(model))
-    if image_model is not None and Path(image_model).is_dir():
-        image_model = str(absolute(image_model))
+    model, image_model = _located(model), _located(image_model)
     requested = IndexOptions(
         embedder,
         model,
@@ -117,12 +114,14 @@ def open_index(
         vectors,
     )
     cache = None if cache_dir is None else Path(cache_dir)
-    embedders = Embedders(folder, requested, cache, open_embedder, consent, approve, api_key, open_image_embedder)
+    observer = observer or Observer()
+    own = (open_embedder, consent, approve, api_key, open_image_embedder)
+    embedders = Embedders(folder, requested, cache, *own, observer.preparing)
     return Index(
         folder,
         requested,
         embedders,
-        observer or Observer(),
+        observer,
         share_vectors=share_vectors,
         cache_dir=cache,
         read_examples=read_examples,
@@ -150,6 +149,8 @@ def open_server_index(
     approve: Approve | None = None,
     read_examples: bool = True,
     observer: "Observer | None" = None,
+    image_model: str | None = None,
+    open_image_embedder: "OpenImageEmbedder | None" = None,
 ) -> "ServerIndex":
     """Return the index on a server: PostgreSQL with pgvector (extra `postgres`), or Milvus (extra `milvus`).
 
@@ -178,6 +179,8 @@ def open_server_index(
         approve: As for `open_index`.
         read_examples: As for `open_index`.
         observer: As for `open_index`.
+        image_model: As for `open_index`.
+        open_image_embedder: As for `open_index`.
 
     Raises:
         InputError: The address can't be parsed.
@@ -189,15 +192,29 @@ def open_server_index(
 
     place = parse_server_address(address)
     folder = absolute(root or Path.cwd())
-    if model is not None and Path(model).is_dir():
-        model = str(absolute(model))
+    model, image_model = _located(model), _located(image_model)
     requested = IndexOptions(
-        embedder, model, chunk_words, overlap_words, language, dimension, base_url, default_base_urls or {}, ann
+        embedder,
+        model,
+        chunk_words,
+        overlap_words,
+        language,
+        dimension,
+        base_url,
+        default_base_urls or {},
+        ann,
+        image_model,
     )
     cache = None if cache_dir is None else Path(cache_dir)
-    staging = folder / place.folder_name
-    embedders = Embedders(staging, requested, cache, open_embedder, consent, approve, api_key)
-    return ServerIndex(place, folder, requested, embedders, observer or Observer(), read_examples=read_examples)
+    staging, observer = folder / place.folder_name, observer or Observer()
+    own = (open_embedder, consent, approve, api_key, open_image_embedder)
+    embedders = Embedders(staging, requested, cache, *own, observer.preparing)
+    return ServerIndex(place, folder, requested, embedders, observer, read_examples=read_examples)
+
+
+def _located(model: str | None) -> str | None:
+    """Return a model's name, or the absolute path of its folder."""
+    return str(absolute(model)) if model is not None and Path(model).is_dir() else model
 
 
 def existing_index(path: str | Path) -> Path:

@@ -308,7 +308,7 @@ class Searching(Generic[S]):
         results = search(
             reader.searcher, request, embed, None if images is None else lambda text: images.embed_texts([text])[0]
         )
-        if images is None and request.parsed.semantic_text and self._has_picture_vectors(reader, request):
+        if request.parsed.semantic_text and self._has_unseen_pictures(reader, request, images):
             results = replace(results, pictures_left_out=True)
         if self._has_sources(reader):
             results = replace(results, hits=with_staleness(self.root, results.hits))
@@ -319,17 +319,23 @@ class Searching(Generic[S]):
 
     def _image_embedder(self, reader: IndexReader[S], request: "SearchRequest") -> "ImageEmbedder | None":
         """Return the embedder of the index's image model; None if there is none, or none is needed."""
-        if not _is_about_pictures(request) or reader.searcher.image_model is None:
+        from vsearch_core.search.pipeline import is_about_pictures
+
+        if not is_about_pictures(request) or reader.searcher.image_model is None:
             return None
         return self._embedders.images.open_for(reader.searcher.image_model)
 
-    def _has_picture_vectors(self, reader: IndexReader[S], request: "SearchRequest") -> bool:
-        """Return True if the request is also about what pictures show, and an index has an image model."""
-        from vsearch_core.index.pictures import load_image_model
+    def _has_unseen_pictures(
+        self, reader: IndexReader[S], request: "SearchRequest", images: "ImageEmbedder | None"
+    ) -> bool:
+        """Return True if the request is also about what pictures show, and an index has another image model."""
+        from vsearch_core.index.pictures import image_models
+        from vsearch_core.search.pipeline import is_about_pictures
 
-        catalogs = reader.snapshot.catalogs
-        several = len(catalogs) > 1 and any(load_image_model(catalog) is not None for catalog in catalogs)
-        return _is_about_pictures(request) and (several or reader.searcher.image_model is not None)
+        if not is_about_pictures(request):
+            return False
+        models = image_models(reader.snapshot.catalogs)
+        return any(images is None or model.fingerprint != images.fingerprint for model in models)
 
     def _has_sources(self, reader: IndexReader[S]) -> bool:
         """Return True if the indexes have sources on this machine. An imported index has none."""
@@ -371,8 +377,3 @@ class Searching(Generic[S]):
             lambda: self._image_embedder(reader, request),
         )
         return resolve_examples(request, reader.searcher, sources)
-
-
-def _is_about_pictures(request: "SearchRequest") -> bool:
-    """Return True if the request may be answered by what pictures show; a cross-encoder reads only texts."""
-    return request.mode != "keyword" and request.filters.images is not False and request.rerank is None

@@ -133,7 +133,14 @@ class ServerIndex(Evaluating["ServerSnapshot"]):
         with self._changing(), open_server_writer(self._server, self.path) as writer:
             writer.pull()
             done = update_index(
-                self.path, sources, self._requested, self._embedders.open, self._observer, engine=writer, **run
+                self.path,
+                sources,
+                self._requested,
+                self._embedders.open,
+                self._observer,
+                engine=writer,
+                open_images=self._embedders.images.open,
+                **run,
             )
             return replace(done, index=self.address)
 

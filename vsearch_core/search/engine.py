@@ -5,7 +5,7 @@ numbers, masks, postings or document frequencies.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -49,7 +49,8 @@ class Candidates:
     is what confidences are computed from. `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is
     the weight of the query's rare words that each chunk has (`search.rarity`), or None if there are none. `coverage` is
     the share of the live chunks, from 0 to 1, whose vectors can be compared with the query's. `pictures` are the scores
-    by what pictures show, or None if these were not searched. `coded` (n,) is True for chunks of which the index keeps
+    by what pictures show, or None if these were not searched; some candidates then may be figures in documents about
+    which nothing is said, instead of chunks. `coded` (n,) is True for chunks of which the index keeps
     a code instead of a vector, so that their cosines are estimates; None if it has all vectors.
     """
 
@@ -74,6 +75,28 @@ class Candidates:
     def exact(self) -> bool:
         """Return True if no search may have missed a chunk."""
         return self.ef_search is None and self.nprobe is None and self.coded is None
+
+
+def with_textless(found: Candidates, ids: Ids, file_keys: NDArray[np.int64]) -> Candidates:
+    """Return the candidates with figures about which nothing is said: no route but that of pictures scores them.
+
+    `found.pictures` must have the scores of both already, those of the figures last.
+    """
+    more = len(ids)
+    unknown = np.full(more, np.nan, np.float32)
+    none = np.zeros(more, np.float32)
+    scores = {
+        name: np.concatenate([values, none if name == KEYWORD else unknown]) for name, values in found.scores.items()
+    }
+    return replace(
+        found,
+        ids=np.concatenate([found.ids, ids]),
+        scores=scores,
+        file_keys=np.concatenate([found.file_keys, file_keys]),
+        windows=None if found.windows is None else np.concatenate([found.windows, np.full((more, 2), -1, np.int64)]),
+        rare=None if found.rare is None else np.concatenate([found.rare, none]),
+        coded=None if found.coded is None else np.concatenate([found.coded, np.zeros(more, np.bool_)]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from math import isnan
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.dates import iso_date
+from vsearch_core.index.figures import StoredFigure, figures_of
 from vsearch_core.json_text import parse_json
-from vsearch_core.model import BOXES, LEFT_OUT, PARTS_OF_PAGE, PICTURE, READER, Chunk, JsonValue, TextBox
+from vsearch_core.model import BOXES, OWN_KEYS, PARTS_OF_PAGE, Chunk, JsonValue, TextBox
 from vsearch_core.search.engine import Candidates, Searcher
 from vsearch_core.search.fusion import KEYWORD, VECTOR
 from vsearch_core.search.packing import pack, widened, with_context
@@ -24,7 +26,6 @@ from vsearch_core.text.extract.registry import is_picture, place_of
 
 Places = NDArray[np.int64]
 
-OWN_KEYS = {BOXES, LEFT_OUT, PICTURE, READER}  # of the metadata in an index
 DATE_KEYS = ("date", "published", "created", "creation_date", "updated", "last_updated", "modified")
 MOST_ALIKE = 20  # near-duplicates that a hit names
 
@@ -69,6 +70,7 @@ def hydrated(
     for rank, (stored, at, alike) in enumerate(zip(chunks, shown.tolist(), near_duplicates, strict=False), first_rank):
         chunk, kept = stored.chunk, _metadata(stored.meta)
         meta = {key: value for key, value in kept.items() if key not in OWN_KEYS}
+        figure = _figure_of(stored)
         window = None if candidates.windows is None else _window(chunk, *candidates.windows[at].tolist())
         hits.append(
             Hit(
@@ -96,11 +98,28 @@ def hydrated(
                 date=_date(meta),
                 mtime=mtime_text(stored.mtime_ns // 1_000_000_000),
                 meta=meta,
-                kind="image" if is_picture(stored.path) else "text",
-                image=_image_size(meta) if is_picture(stored.path) else None,
+                kind=_kind(stored.path, figure),
+                image=_image_size(meta) if figure is None else ImageSize(figure.width, figure.height),
             )
         )
     return tuple(hits)
+
+
+def _figure_of(stored: StoredChunk) -> StoredFigure | None:
+    """Return the figure in a document that the chunk stands for, or has the text of; None if there is none."""
+    chunk = stored.chunk
+    return next(
+        (
+            figure
+            for figure in figures_of(stored.meta)
+            if figure.start <= chunk.start_char <= chunk.end_char <= figure.end
+        ),
+        None,
+    )
+
+
+def _kind(path: str, figure: StoredFigure | None) -> Literal["text", "image", "figure"]:
+    return "image" if is_picture(path) else "text" if figure is None else "figure"
 
 
 def _image_size(meta: Mapping[str, JsonValue]) -> ImageSize | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.ann.flat import top_k
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.pictures import ImageModel, load_image_model, load_picture_scale, load_picture_vectors
+from vsearch_core.index.pictures import ImageModel
 from vsearch_core.index.rows import RowMap
 from vsearch_core.index.snapshot import SearchedSnapshot
 from vsearch_core.lexical.bm25 import idf, query_weights
@@ -19,12 +19,12 @@ from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.lexical.vocabulary import PostingsVocabulary
 from vsearch_core.model import PICTURES, TEXT
 from vsearch_core.search.confidence import Evidence, VectorScale, calibration_for, is_calibrated
-from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported
+from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported, with_textless
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.keywords import KeywordRoute
 from vsearch_core.search.limits import DEFAULT_LIMITS, EngineBudget, EngineBudgets, SearchLimits, most_text_bytes
-from vsearch_core.search.pictures import PictureRoute
+from vsearch_core.search.pictures import FIRST_FIGURE, PictureRoute
 from vsearch_core.search.proximity import shares_of_texts
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.rarity import RareWord, rare_words
@@ -35,7 +35,7 @@ from vsearch_core.search.tuned import fusion_of
 from vsearch_core.search.vector_scale import load_measured_scale
 from vsearch_core.search.vectors import NearestChunks, VectorRoute, VectorSearchOptions, do_nothing
 from vsearch_core.search.versions import NewerVersions
-from vsearch_core.store.catalog import Catalog, StoredChunk
+from vsearch_core.store.catalog import StoredChunk
 from vsearch_core.store.io_errors import storage_errors
 from vsearch_core.store.segment import BLOCK_BYTES
 
@@ -172,8 +172,13 @@ class LocalSearcher:
                 if term.endswith("*"):
                     self._clauses.define_prefix(term)
             chosen[self._keywords.best(plan.keyword_terms, plan.mask, depth)] = True
+        textless, matched = _no_rows(), plan.matched
         if shown is not None:
-            chosen[self._pictures.best(shown, plan.mask, depth)] = True
+            examples = () if request.feedback is None else self._file_ids[self._rows(request.feedback.ids)]
+            allowed = self._pictures.allowed_figures(request, self._matching_files, np.array(examples, np.int64))
+            nearest_rows, textless = self._pictures.best(shown, plan.mask, allowed, depth)
+            chosen[nearest_rows] = True
+            matched += int(allowed.sum())
         if request.parsed.only_excludes and vector is None:
             matching = np.flatnonzero(plan.mask)
             chosen[matching[np.argsort(self._chunk_ids[matching], kind="stable")[:depth]]] = True
@@ -192,13 +197,13 @@ class LocalSearcher:
             file_keys[places] = self._snapshot.segments[number].file_ids[own]
         self._note_rows(ids, rows)
         order = self._order(ids, file_keys)
-        pictures = None if shown is None else self._pictures.scores(shown, rows[order])
-        return Candidates(
+        pictures = None if shown is None else self._pictures.scores(shown, np.concatenate([rows[order], textless]))
+        candidates = Candidates(
             ids[order],
             {name: values[order] for name, values in scores.items()},
             file_keys[order],
             self._searched,
-            plan.matched,
+            matched,
             nearest.ef_search,
             plan.terms,
             None if windows is None else windows[order],
@@ -214,27 +219,20 @@ class LocalSearcher:
             pictures,
             self._are_coded(rows)[order] if vector is not None and self._vectors.has_codes else None,
         )
+        return with_textless(candidates, *self._pictures.textless_candidates(textless)) if len(textless) else candidates
 
     @cached_property
     def image_model(self) -> ImageModel | None:
-        """Return the image model of the index; None for several indexes. Raises IndexCorruptError."""
-        catalogs = self._snapshot.catalogs
-        if len(catalogs) > 1:
-            return None
+        """Return the image model of the index, or of the first one that has any. Raises IndexCorruptError."""
         with storage_errors(self._snapshot.catalog.index):
-            return load_image_model(catalogs[0])
+            return self._snapshot.image_model
 
     @cached_property
     def _pictures(self) -> PictureRoute:
-        catalog, model = self._snapshot.catalogs[0], self.image_model
-        assert model is not None
-        assert isinstance(catalog, Catalog)
-        with storage_errors(catalog.index):
-            known, scale = load_picture_vectors(catalog, model), load_picture_scale(catalog)
-        rows = np.flatnonzero(self._alive & np.isin(self._file_ids, known.file_ids))
-        rows = rows[np.argsort(-self._chunk_ids[rows], kind="stable")]  # the file's first chunk comes last, and stays
-        row_of_file = dict(zip(self._file_ids[rows].tolist(), rows.tolist(), strict=True))
-        return PictureRoute(known, row_of_file, scale)
+        assert self.image_model is not None
+        with storage_errors(self._snapshot.catalog.index):
+            known, scale = self._snapshot.pictures(self.image_model)
+        return PictureRoute(known, np.flatnonzero(self._alive), self._file_ids, self._chunk_ids, scale)
 
     def _vector_scores(
         self, vector: Vectors, rows: Rows, *, with_windows: bool
@@ -317,9 +315,12 @@ class LocalSearcher:
     def hydrate(self, ids: Ids) -> list[StoredChunk]:
         """Return the chunks with these ids, in order. Raises IndexCorruptError if the catalog lacks one."""
         catalog, known = self._snapshot.catalog, self._latest_chunks
-        missing = [chunk_id for chunk_id in ids.tolist() if chunk_id not in known]
+        textless = ids[ids >= FIRST_FIGURE]
         try:
             with storage_errors(catalog.index):
+                if len(textless):
+                    known = {**known, **self._pictures.textless_chunks(textless, catalog.facts_of_files)}
+                missing = [chunk_id for chunk_id in ids.tolist() if chunk_id not in known]
                 most_bytes = most_text_bytes(len(missing), self._snapshot.settings.chunk_words)
                 read = dict(zip(missing, catalog.stored_chunks(missing, most_bytes), strict=True))
             return [known[chunk_id] if chunk_id in known else read[chunk_id] for chunk_id in ids.tolist()]
@@ -329,8 +330,15 @@ class LocalSearcher:
     def vectors(self, ids: Ids, space: str = TEXT) -> Vectors:
         """Return the chunks' unit vectors, (n, dimension), in the order of the ids. Raises IndexCorruptError.
 
-        A chunk that has no vector, or one that another embedder made, in another index, has zeros.
+        A chunk that has no vector, or one that another embedder made, in another index, has zeros. So have figures
+        about which nothing is said.
         """
+        has_text = ids < FIRST_FIGURE
+        if not has_text.all():
+            own = self.vectors(ids[has_text], space)
+            vectors = np.zeros((len(ids), own.shape[1]), np.float32)
+            vectors[has_text] = own
+            return vectors
         if space == PICTURES and self.image_model is not None:
             return self._pictures.stored(self._rows(ids))
         if space != TEXT:
@@ -462,14 +470,19 @@ class LocalSearcher:
         if not filters:
             return self._alive
         if filters not in self._filter_masks:
-            with storage_errors(self._snapshot.catalog.index):
-                self._snapshot.catalog.refuse_damaged_files(self._searched)
-                conditions = filters.conditions(self._limits.filter_seconds)
-                files = self._snapshot.catalog.matching_files(conditions)
+            mask = self._alive & np.isin(self._file_ids, self._matching_files(filters))
+            if filters.images is not None and self.image_model is not None:
+                mask = self._alive & self._pictures.with_figures(mask, filters, self._matching_files, self._file_ids)
             while len(self._filter_masks) >= _FILTERS_KEPT:
                 del self._filter_masks[next(iter(self._filter_masks))]
-            self._filter_masks[filters] = self._alive & np.isin(self._file_ids, files)
+            self._filter_masks[filters] = mask
         return self._filter_masks[filters]
+
+    def _matching_files(self, filters: Filters) -> Ids:
+        """Return the ids of the live files that pass the filters, ascending."""
+        with storage_errors(self._snapshot.catalog.index):
+            self._snapshot.catalog.refuse_damaged_files(self._searched)
+            return self._snapshot.catalog.matching_files(filters.conditions(self._limits.filter_seconds))
 
     def _note_rows(self, ids: Ids, rows: Rows) -> None:
         """Remember the rows of ids that are given out: their vectors are likely to be read next."""

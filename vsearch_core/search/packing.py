@@ -34,6 +34,8 @@ def with_context(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
     `around` are consecutive chunks of the hit's file, in order; the hit's own chunk is among them.
     """
     chunk = hit.as_chunk()
+    if hit.is_textless:
+        return _figure_with_context(hit, [stored.chunk for stored in around])
     earlier = [stored.chunk for stored in around if stored.ordinal < hit.chunk]
     later = [stored.chunk for stored in around if stored.ordinal > hit.chunk]
     before = ""
@@ -45,8 +47,24 @@ def with_context(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
     return replace(hit, before=before, after=after)
 
 
+def _figure_with_context(hit: Hit, around: Sequence[Chunk]) -> Hit:
+    """Return a figure without text with the text before and after it."""
+    earlier = [chunk for chunk in around if chunk.start_char < hit.start_char]
+    later = [chunk for chunk in around if chunk.start_char >= hit.start_char]
+    before = after = ""
+    if earlier:
+        joined = joined_chunks(earlier)
+        cut = len(joined.text) - max(0, joined.end_char - hit.start_char)
+        before, after = joined.text[:cut], joined.text[cut:]
+    if later:
+        after += "\n" * bool(after) + joined_chunks(later).text
+    return replace(hit, before=before, after=after)
+
+
 def widened(hit: Hit, around: Sequence[StoredChunk]) -> Hit:
-    """Return the hit with its text extended by the chunks around it."""
+    """Return the hit with its text extended by the chunks around it; a figure without text as it is."""
+    if hit.is_textless:
+        return hit
     return _with_chunk(hit, joined_chunks([hit.as_chunk(), *(stored.chunk for stored in around)]))
 
 
@@ -99,6 +117,8 @@ def _fitting(own: Hit, wide: Hit, tokens: int, excerpt: Excerpt) -> Hit | None:
 
 
 def _overlap(one: Hit, other: Hit) -> bool:
+    if one.is_textless or other.is_textless:
+        return False
     return one.path == other.path and one.start_char <= other.end_char and other.start_char <= one.end_char
 
 

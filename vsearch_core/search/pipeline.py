@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.errors import InputError
-from vsearch_core.model import PICTURES, TEXT
+from vsearch_core.model import PICTURES, TEXT, Chunk
 from vsearch_core.search.choice import Choice, ShinglesOfChunks, all_of, collapsed, diversified
 from vsearch_core.search.confidence import ANSWERED, confidences
 from vsearch_core.search.engine import Candidates, Ids, Searcher, refuse_unsupported, required_capabilities
@@ -137,16 +137,17 @@ def search(
 def _picture_vector(
     searcher: Searcher, request: SearchRequest, embed: EmbedPictureQuery | None
 ) -> NDArray[np.float32] | None:
-    """Return the vector by which pictures are searched for what they show, or None if they are not.
-
-    A cross-encoder reads only texts, so that pictures could not be ranked among its results.
-    """
-    is_wanted = request.mode != "keyword" and request.filters.images is not False and request.rerank is None
-    if not is_wanted or searcher.image_model is None:
+    """Return the vector by which pictures are searched for what they show, or None if they are not."""
+    if not is_about_pictures(request) or searcher.image_model is None:
         return None
     text = request.parsed.semantic_text
     query = embed(text) if text and embed is not None else None
     return query if request.feedback is None else request.feedback.picture_vector(query)
+
+
+def is_about_pictures(request: SearchRequest) -> bool:
+    """Return True if the request may be answered by what pictures show."""
+    return request.mode != "keyword" and request.filters.images is not False
 
 
 def _with_newer(searcher: Searcher, hit: Hit) -> Hit:
@@ -198,8 +199,8 @@ def _rank(
     """
     wanted = request.last + 1
     depth = max(config.CANDIDATES, wanted)
-    shingles_of = ShinglesOfChunks(lambda ids: [stored.chunk.text for stored in searcher.hydrate(ids)])
-    reranking = re_embedded = None
+    shingles_of = ShinglesOfChunks(lambda ids: [_comparable_text(stored.chunk) for stored in searcher.hydrate(ids)])
+    reranking = re_embedded = by_sight = None
     while True:
         candidates = searcher.search(request, vectors, depth)
         scores = _combined(candidates, fusion, depth)
@@ -216,14 +217,15 @@ def _rank(
         confidence = confidences(candidates.scores, candidates.evidence, legible, candidates.cosine_floor)
         if candidates.pictures is not None:
             is_comparable = fusion is not None and fusion.method == "convex"
-            scores, confidence = with_pictures(scores, confidence if is_comparable else None, candidates.pictures)
+            known = confidence if is_comparable else None
+            scores, confidence, by_sight = with_pictures(scores, known, candidates.pictures)
         order = answering = _best_first(scores)
         rerank_scores = None
         if request.rerank is not None and (reranking is None or reranking.used):
             watch.lap("search")
-            rerank_scores, reranking = _reranked(searcher, request, request.rerank, candidates, order)
+            rerank_scores, reranking = _reranked(searcher, request, request.rerank, candidates, order, by_sight)
             if rerank_scores is not None:
-                scores, order = rerank_scores, _best_first(rerank_scores)
+                scores, order = _in_new_order(scores, order, rerank_scores, by_sight)
             watch.lap("rerank")
         if request.min_score is not None:
             order = order[scores[order] >= request.min_score]
@@ -293,14 +295,27 @@ def _with_proximity(
     return add_proximity(scores, first, searcher.term_shares(request, candidates.ids[first]), alpha)
 
 
-def _reranked(
-    searcher: Searcher, request: SearchRequest, rerank: Rerank, candidates: Candidates, order: NDArray[np.int64]
-) -> tuple[Scores | None, Reranking]:
-    """Return the reranker's scores of the candidates, (n,), -inf for those that it didn't score, and its report.
+def _comparable_text(chunk: Chunk) -> str:
+    """Return the text by which copies of the chunk are found; none for a figure about which nothing is said."""
+    return chunk.text if chunk.start_char < chunk.end_char else ""
 
-    The scores are None if its budget did not suffice for the hits that were asked for.
+
+def _reranked(
+    searcher: Searcher,
+    request: SearchRequest,
+    rerank: Rerank,
+    candidates: Candidates,
+    order: NDArray[np.int64],
+    by_sight: NDArray[np.bool_] | None,
+) -> tuple[Scores | None, Reranking]:
+    """Return the reranker's scores of the candidates, (n,), NaN for those that it didn't score, and its report.
+
+    It can't read pictures that were found `by_sight` (n,). The scores are None if its budget did not suffice for the
+    hits that were asked for.
     """
     first = order[: max(rerank.depth, request.last)]
+    if by_sight is not None:
+        first = first[~by_sight[first]]
     texts = [stored.chunk.text for stored in searcher.hydrate(candidates.ids[first])]
     read = [[text] for text in texts]
     if candidates.windows is not None:
@@ -312,9 +327,36 @@ def _reranked(
     reranking = Reranking(len(texts), len(found), used=len(found) >= min(request.last, len(texts)))
     if not reranking.used:
         return None, reranking
-    scores = np.full(len(candidates.ids), -np.inf, np.float32)
+    scores = np.full(len(candidates.ids), np.nan, np.float32)
     scores[first[: len(found)]] = found
     return scores, reranking
+
+
+def _in_new_order(
+    scores: Scores, order: NDArray[np.int64], rerank_scores: Scores, by_sight: NDArray[np.bool_] | None
+) -> tuple[Scores, NDArray[np.int64]]:
+    """Return the reranker's scores (n,), -inf for candidates that are left out, and the order of the others.
+
+    The texts change places with one another. Pictures that were found `by_sight` (n,) keep their places among them: a
+    cross-encoder can't read them. Each has the score of the text before it, or else of the first text.
+    """
+    new = np.where(np.isnan(rerank_scores), np.float32(-np.inf), rerank_scores)
+    texts = _best_first(new)
+    if by_sight is None or not by_sight[order].any():
+        return new, texts
+    if not len(texts):
+        return np.where(by_sight, scores, np.float32(-np.inf)), order[by_sight[order]]
+    left, last, placed = texts.tolist(), float(rerank_scores[texts[0]]), list[int]()
+    for place in order.tolist():
+        if by_sight[place]:
+            new[place] = last
+            placed.append(place)
+        elif left:
+            placed.append(left.pop(0))
+            last = float(rerank_scores[placed[-1]])
+        else:
+            break
+    return new, np.array(placed, np.int64)
 
 
 def _choose(

@@ -76,8 +76,10 @@ class Hit:
     "2026-03-01T12:00:00" in UTC) and `meta` (its metadata, such as front matter) are the file's; `date` is the date in
     its metadata as ISO text, or None. `box` is the place on the page of the best window, or else of the whole text,
     if it was recognised in a picture. `index` is the folder of the hit's index if several were searched; `path` is as
-    that index stores it. `kind` is "image" if the file is a picture, of which `image` is
-    the size, if known. `stale` is "changed" or "gone" if the file is not as it was when it was indexed, else None.
+    that index stores it. `kind` is "image" if the file is a picture, and "figure" if the hit is a picture inside a
+    document; `image` is its size, if known. A figure about which the document says nothing has its number and size as
+    `text`, an `end_char` that equals `start_char`, and the number of the chunk before it. `stale` is "changed" or
+    "gone" if the file is not as it was when it was indexed, else None.
     """
 
     rank: int
@@ -108,8 +110,13 @@ class Hit:
     stale: Literal["changed", "gone"] | None = None
     sections: tuple[Section, ...] = ()
     box: HitBox | None = None
-    kind: Literal["text", "image"] = "text"
+    kind: Literal["text", "image", "figure"] = "text"
     image: ImageSize | None = None
+
+    @property
+    def is_textless(self) -> bool:
+        """Return True for a figure about which its document says nothing."""
+        return self.start_char == self.end_char
 
     def as_chunk(self) -> Chunk:
         """Return the text and its position as a chunk."""
@@ -145,8 +152,9 @@ class Results:
     follow; it doesn't consider if they would fit into the request's tokens. `not_reread` are changed files of hits that
     the request wanted fresh, and that could not be read again. `coverage` is
     the share of the chunks, from 0 to 1, whose vectors can be compared with the query's. It is below 1 while an update
-    still embeds chunks: until then, only keywords find the others. `pictures_left_out` is True if pictures were found
-    by their texts only, because several indexes were searched, or the image model isn't prepared on this machine.
+    still embeds chunks: until then, only keywords find the others. `pictures_left_out` is True if some pictures were
+    found by their texts only, because their image model isn't prepared on this machine, or is not that of the first
+    index, of several, that has one.
     `re_embedded` is the number of candidates that were embedded again, because the index keeps only codes of vectors:
     their scores are exact, and those of the other chunks are estimates; it is None if the index has all vectors.
     """

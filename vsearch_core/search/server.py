@@ -11,16 +11,27 @@ from numpy.typing import NDArray
 from vsearch_core import config
 from vsearch_core.ann import flat
 from vsearch_core.embed.late_windows import code_type
+from vsearch_core.index.pictures import ImageModel, load_image_model, load_picture_scale, load_picture_vectors
 from vsearch_core.index.server_snapshot import ServerSnapshot
 from vsearch_core.lexical.analyzer import WEAK
 from vsearch_core.lexical.bm25 import idf, query_weights
 from vsearch_core.lexical.query import ParsedQuery
-from vsearch_core.model import TEXT
+from vsearch_core.model import PICTURES, TEXT
 from vsearch_core.search.confidence import Evidence, VectorScale, calibration_for, is_calibrated
-from vsearch_core.search.engine import CAPABILITIES, CLAUSES, Candidates, Ids, Selection, Vectors, unsupported
+from vsearch_core.search.engine import (
+    CAPABILITIES,
+    CLAUSES,
+    Candidates,
+    Ids,
+    Selection,
+    Vectors,
+    unsupported,
+    with_textless,
+)
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LISTED, LOWEST_COSINE, VECTOR, Fusion, cosine_floor
 from vsearch_core.search.limits import DEFAULT_LIMITS, SearchLimits, most_text_bytes
+from vsearch_core.search.pictures import FIRST_FIGURE, PictureRoute
 from vsearch_core.search.proximity import shares_of_texts
 from vsearch_core.search.query_terms import QueryTerms
 from vsearch_core.search.rarity import RareWord, rare_words
@@ -81,8 +92,6 @@ class ServerSearcher:
         self._latest_weights: tuple[ParsedQuery, Mapping[str, float]] | None = None
         self._latest_vectors = ChunkVectors(np.empty(0, np.int64), np.empty((0, 0), np.int16))
 
-    image_model = None
-
     @property
     def capabilities(self) -> frozenset[str]:
         """Return all capabilities, but for those that need terms if the server can't store them."""
@@ -110,9 +119,10 @@ class ServerSearcher:
     def search(self, request: SearchRequest, vectors: Mapping[str, Vectors], depth: int) -> Candidates:
         """Return the `depth` best chunks of each route as candidates. Raises StorageError and IndexCorruptError."""
         plan = self._plan(request)
-        if vectors.keys() - {TEXT}:
-            raise unsupported(f"vector space {min(vectors.keys() - {TEXT})}")
-        vector = vectors.get(TEXT)
+        for space in vectors.keys() - {TEXT}:
+            if space != PICTURES or self.image_model is None:
+                raise unsupported(f"vector space {space}")
+        vector, shown = vectors.get(TEXT), vectors.get(PICTURES)
         nearest, ef_search = ChunkVectors(np.empty(0, np.int64), np.empty((0, 0), np.int16)), None
         chosen = [np.empty(0, np.int64)]
         if vector is not None:
@@ -124,6 +134,15 @@ class ServerSearcher:
                 if term.endswith("*"):
                     self._clauses.define_prefix(term)
             chosen.append(self._keywords.best(plan.keyword_terms, plan.allowed, depth))
+        textless, matched = np.empty(0, np.int64), plan.matched
+        if shown is not None:
+            everything = self._all_chunks
+            mask = np.ones(len(everything), np.bool_) if plan.allowed is None else is_among(everything, plan.allowed)
+            examples = () if request.feedback is None else self._chunk_files[is_among(everything, request.feedback.ids)]
+            allowed = self._pictures.allowed_figures(request, self._matching_files, np.array(examples, np.int64))
+            rows, textless = self._pictures.best(shown, mask, allowed, depth)
+            chosen.append(everything[rows])
+            matched += int(allowed.sum())
         only_listed = request.parsed.only_excludes and vector is None
         if only_listed:
             chosen.append((self._all_chunks if plan.allowed is None else plan.allowed)[:depth])
@@ -141,12 +160,15 @@ class ServerSearcher:
             keyword = self._keywords.scores_at(plan.keyword_terms, ids)
             scores[KEYWORD] = keyword if request.feedback is None else keyword / np.float32(REPEATS)
         both = len(scores) > 1
-        return Candidates(
+        pictures = None
+        if shown is not None:
+            pictures = self._pictures.scores(shown, np.concatenate([np.searchsorted(self._all_chunks, ids), textless]))
+        candidates = Candidates(
             ids,
             scores,
             np.array([facts[number][0] for number in ids.tolist()], np.int64),
             self._searched,
-            plan.matched,
+            matched,
             ef_search,
             plan.terms,
             windows,
@@ -156,7 +178,30 @@ class ServerSearcher:
             ),
             self._cosine_floor if both else LOWEST_COSINE,
             self._weigh_rare_words(plan.rare_words, ids) if both and plan.rare_words else None,
+            pictures=pictures,
         )
+        return with_textless(candidates, *self._pictures.textless_candidates(textless)) if len(textless) else candidates
+
+    @cached_property
+    def image_model(self) -> ImageModel | None:
+        """Return the image model of the index, or None if there is none. Raises IndexCorruptError."""
+        return load_image_model(self._catalog)
+
+    @cached_property
+    def _pictures(self) -> PictureRoute:
+        assert self.image_model is not None
+        known = load_picture_vectors(self._catalog.listing(), self.image_model)
+        scale = load_picture_scale(self._catalog)
+        ids = self._all_chunks
+        return PictureRoute(known, np.arange(len(ids)), self._chunk_files, ids, scale)
+
+    @cached_property
+    def _chunk_files(self) -> Ids:
+        """The file of each of all chunks."""
+        files = self._catalog.files
+        ids = np.concatenate([np.empty(0, np.int64), np.repeat(files.ids, files.counts)])
+        firsts = np.repeat(files.first_chunks - (np.cumsum(files.counts) - files.counts), files.counts)
+        return ids[np.argsort(firsts + np.arange(len(ids)), kind="stable")]
 
     def _nearest(
         self, request: SearchRequest, plan: _ServerPlan, vector: Vectors, depth: int
@@ -249,14 +294,28 @@ class ServerSearcher:
 
     def hydrate(self, ids: Ids) -> list[StoredChunk]:
         """Return the chunks with these ids, in order. Raises IndexCorruptError if one is missing."""
+        has_text = ids < FIRST_FIGURE
         try:
             most_bytes = most_text_bytes(len(ids), self._snapshot.settings.chunk_words)
-            return self._catalog.stored_chunks(ids.tolist(), most_bytes)
+            found = self._catalog.stored_chunks(ids[has_text].tolist(), most_bytes)
+            if has_text.all():
+                return found
+            known = dict(zip(ids[has_text].tolist(), found, strict=True))
+            known |= self._pictures.textless_chunks(ids[~has_text], self._catalog.facts_of_files)
+            return [known[number] for number in ids.tolist()]
         except KeyError as error:
             raise self._catalog.damaged(f"it lacks chunk {error}") from None
 
     def vectors(self, ids: Ids, space: str = TEXT) -> Vectors:
-        """Return the chunks' unit vectors, (n, dimension), in the order of the ids."""
+        """Return the chunks' unit vectors, (n, dimension), in the order of the ids; zeros for a figure without text."""
+        has_text = ids < FIRST_FIGURE
+        if not has_text.all():
+            own = self.vectors(ids[has_text], space)
+            vectors = np.zeros((len(ids), own.shape[1]), np.float32)
+            vectors[has_text] = own
+            return vectors
+        if space == PICTURES and self.image_model is not None:
+            return self._pictures.stored(np.searchsorted(self._all_chunks, ids))
         if space != TEXT:
             raise unsupported(f"vector space {space}")
         return flat.from_fixed(self._fixed(ids, self._snapshot.settings.fingerprint.dimension))
@@ -368,14 +427,18 @@ class ServerSearcher:
     def _filter(self, filters: Filters) -> Ids:
         """Return the chunks whose files pass the filters, ascending."""
         if filters not in self._filtered:
-            self._catalog.refuse_damaged_files(self._searched)
-            files = self._catalog.files
-            matching = self._catalog.matching_files(filters.conditions(self._limits.filter_seconds))
-            passing = is_among(files.ids, matching)
+            mask = np.isin(self._chunk_files, self._matching_files(filters))
+            if filters.images is not None and self.image_model is not None:
+                mask = self._pictures.with_figures(mask, filters, self._matching_files, self._chunk_files)
             while len(self._filtered) >= _FILTERS_KEPT:
                 del self._filtered[next(iter(self._filtered))]
-            self._filtered[filters] = files.chunk_ids(passing)
+            self._filtered[filters] = self._all_chunks[mask]
         return self._filtered[filters]
+
+    def _matching_files(self, filters: Filters) -> Ids:
+        """Return the ids of the files that pass the filters, ascending. Raises FilterError."""
+        self._catalog.refuse_damaged_files(self._searched)
+        return self._catalog.matching_files(filters.conditions(self._limits.filter_seconds))
 
     @cached_property
     def _all_chunks(self) -> Ids:

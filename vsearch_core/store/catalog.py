@@ -113,11 +113,16 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A live file's path, its title, and its metadata as JSON."""
+    """A live file's path, its title, its metadata as JSON, and its time of modification.
+
+    `index` is as in `StoredChunk`.
+    """
 
     path: str
     title: str | None
     meta: str
+    mtime_ns: int = 0
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,9 @@ class CatalogReader(Protocol):
 
     def paths_of_files(self, file_ids: Iterable[int]) -> dict[int, str]:
         """Return the paths of files by their ids."""
+
+    def facts_of_files(self, file_ids: Iterable[int]) -> dict[int, FileFacts]:
+        """Return what is known of live files by their ids."""
 
     def matching_files(self, conditions: FileConditions) -> NDArray[np.int64]:
         """Return the ids of the live files that meet all conditions, ascending."""
@@ -660,6 +668,20 @@ class Catalog:
         """Return the paths of files by their ids; "" for a file that the catalog doesn't have."""
         query = "SELECT path FROM files WHERE id = ?"
         return {number: (self.connection.execute(query, (number,)).fetchone() or ("",))[0] for number in file_ids}
+
+    def facts_of_files(self, file_ids: Iterable[int]) -> dict[int, FileFacts]:
+        """Return what is known of live files by their ids; files that the catalog doesn't have are left out.
+
+        Raises IndexCorruptError for a file whose row is damaged.
+        """
+        found = {}
+        query = f"SELECT {self._ok('files')}, path, title, meta, mtime_ns FROM files WHERE id = ? AND live"
+        for number in file_ids:
+            for intact, path, *facts in self.connection.execute(query, (number,)):
+                if not intact:
+                    raise self.damaged(f"the row of the file {path} is damaged")
+                found[number] = FileFacts(path, *facts)
+        return found
 
     def matching_files(self, conditions: FileConditions) -> NDArray[np.int64]:
         """Return the ids of the live files that meet all conditions, (n,), ascending. Raises FilterError."""

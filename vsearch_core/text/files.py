@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Protocol
 
 from vsearch_core.errors import ExtractionError
-from vsearch_core.model import Chunk, JsonValue, PictureSummary, TextBox
+from vsearch_core.model import Chunk, FigurePixels, JsonValue, PictureSummary, TextBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class FileRead:
         left_out: A message for each part of the file that couldn't be read, such as some pages.
         boxes: The places of recognised lines; None if no recognition was asked for.
         picture: What is kept of a picture; None if the file is none.
+        figures: The pictures inside a document, if their pixels were asked for.
     """
 
     digest: bytes
@@ -68,11 +69,18 @@ class FileRead:
     left_out: tuple[str, ...] = ()
     boxes: tuple[TextBox, ...] | None = None
     picture: PictureSummary | None = None
+    figures: tuple[FigurePixels, ...] = ()
 
     @property
     def memory(self) -> int:
-        """Return the approximate number of bytes that the texts take."""
-        return sum(len(chunk.text) for chunk in self.chunks or ())
+        """Return the approximate number of bytes that the texts and the pixels take."""
+        return sum(len(chunk.text) for chunk in self.chunks or ()) + self.pixel_bytes
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Return the number of bytes of the pixels."""
+        own = 0 if self.picture is None else len(self.picture.pixels or b"")
+        return own + sum(len(figure.pixels) for figure in self.figures)
 
 
 @dataclass(frozen=True, slots=True)

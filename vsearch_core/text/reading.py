@@ -13,6 +13,7 @@ from vsearch_core.errors import ExtractionError
 from vsearch_core.text.chunk import ChunkOptions, split
 from vsearch_core.text.discover import contents
 from vsearch_core.text.extract import ocr
+from vsearch_core.text.extract.figure_pixels import limits_with_figures, placed_figures
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
 from vsearch_core.text.extract.registry import extract, is_archive, is_steady
 from vsearch_core.text.files import FileRead, FileToRead, Outcome, Reader
@@ -44,7 +45,8 @@ def read(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions = DEF
         reasons = (_NO_RISKY_FILES if archive else _NO_ATTACHMENTS,)
     document = extract(file.name, data, options)
     facts = (document.title, document.language, dict(document.metadata), (*document.left_out, *reasons))
-    return FileRead(digest, split(document, chunking), *facts, document.boxes, document.picture)
+    chunks = split(document, chunking)
+    return FileRead(digest, chunks, *facts, document.boxes, document.picture, placed_figures(document, chunks))
 
 
 def open_reader(
@@ -64,8 +66,8 @@ def open_reader(
         chunking: The size and overlap of chunks.
         options: The options of text extraction.
         should_stop: Called while waiting; returns True to stop reading.
-        limits: The limits of worker processes, if any are needed. None means `WORKER_LIMITS`, with additional time if
-            text recognition is on.
+        limits: The limits of worker processes, if any are needed. None means `WORKER_LIMITS`, with additional time and
+            memory if text recognition is on, or pixels are asked for.
         function: The function that reads a file, as "module:function". It is called with the file, `chunking`,
             `options` and the arguments `more`.
         more: See `function`.
@@ -81,6 +83,8 @@ def open_reader(
         limits = WORKER_LIMITS
         if options.ocr:
             limits = ocr.limits(limits)
+        if options.pixels is not None:
+            limits = limits_with_figures(limits)
     return WorkerPool(files, (chunking, options, *more), should_stop, limits, function=function)
 
 

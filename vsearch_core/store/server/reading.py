@@ -18,7 +18,7 @@ from vsearch_core.model import Chunk, JsonValue, KeywordFields
 from vsearch_core.store.catalog import Catalog, ChunkPlace, FileFacts, StoredChunk
 from vsearch_core.store.checksums import add_row_crc, recompute_checksums, row_crc
 from vsearch_core.store.filters import FileConditions, matching_files
-from vsearch_core.store.raw_rows import Row, mirror_rows
+from vsearch_core.store.raw_rows import FILE_FACTS, Row, mirror_rows
 from vsearch_core.store.server.postings import TermPostings
 from vsearch_core.store.server.tables import FIRST_SEGMENT, NEXT_SEGMENT
 from vsearch_core.store.tables import LINEAGE, create_tables
@@ -320,6 +320,14 @@ class ServerCatalog(ABC):
         if verified:
             recompute_checksums(connection)
         return catalog
+
+    def facts_of_files(self, file_ids: Iterable[int]) -> dict[int, FileFacts]:
+        """Return what is known of files by their ids; files that the index doesn't have are left out."""
+        places = {name: FILE_FACTS.index(name) for name in ("path", "title", "meta", "mtime_ns")}
+        found = self._files(file_ids)
+        return {
+            number: FileFacts(**{name: row[place] for name, place in places.items()}) for number, row in found.items()
+        }
 
     def file_facts_of(self, file_ids: Sequence[int]) -> list[Row]:
         """Return the FILE_FACTS of files, by ascending ids."""

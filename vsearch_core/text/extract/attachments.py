@@ -10,6 +10,7 @@ from vsearch_core.model import Document
 from vsearch_core.text.extract import recognition
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import one_line
+from vsearch_core.text.extract.figure_pixels import has_room, limits_with_figures
 from vsearch_core.text.extract.figures import MAX_BYTES, MAX_PICTURES
 from vsearch_core.text.extract.options import ExtractOptions
 from vsearch_core.text.extract.pictures import has_pillow, is_figure
@@ -32,13 +33,15 @@ class NestedFiles:
     def __init__(self, noun: str, size: int, options: ExtractOptions) -> None:
         """Set the limits for an outer file of `size` bytes. `noun` names an inner one in messages: "attachment"."""
         self._noun = noun
-        seconds = WorkerLimits().for_file(size).cpu_seconds + (recognition.SECONDS if options.ocr else 0.0)
+        limits = WorkerLimits() if options.pixels is None else limits_with_figures(WorkerLimits())
+        seconds = limits.for_file(size).cpu_seconds + (recognition.SECONDS if options.ocr else 0.0)
         self._end = time.process_time() + _TIME_SHARE * seconds
         self.options = options.nested()
         if self.options is not None and self.options.ocr and self.options.recognise_until is None:
             self.options = replace(self.options, recognise_until=recognition.recognition_end())
         self._looks_for_words = options.ocr and recognition.is_installed()
         self._too_late: list[str] = []
+        self._has_unseen = False
 
     def read(self, builder: DocumentBuilder, name: str, load: Callable[[], bytes]) -> Document | None:
         """Return the text of an inner file. Return None if it has none, or can't be read.
@@ -46,14 +49,18 @@ class NestedFiles:
         What can't be read is reported to `builder` as left out, but not what has no text, such as a picture. `load`
         returns the bytes of the file, or raises ExtractionError.
         """
-        if self.options is None or (self.options.steady_only and not is_steady(name)):
+        options = self.options
+        if options is None or (options.steady_only and not is_steady(name)):
             return None
+        if options.pixels is not None and not has_room(builder.figures):
+            options = replace(options, pixels=None)
+            self._has_unseen = True
         shown = one_line(name)[:_MAX_NAME]
         if time.process_time() > self._end:
             self._too_late.append(shown)
             return None
         try:
-            part = extract(name, load(), self.options)
+            part = extract(name, load(), options)
         except BinaryFileError:
             return None
         except ExtractionError as error:
@@ -67,6 +74,7 @@ class NestedFiles:
         """Report the inner files that were not read because there was no time left, and that words were looked for."""
         if self._looks_for_words and builder.boxes is None:
             builder.boxes = []
+        builder.has_unseen_figures = builder.has_unseen_figures or self._has_unseen
         if self._too_late:
             named = ", ".join(self._too_late[:_MAX_NAMED])
             others = len(self._too_late) - _MAX_NAMED

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span, TextBox
+from vsearch_core.model import PAGE_BREAK, Document, FigurePixels, JsonValue, Span, TextBox
 from vsearch_core.text.extract.decode import SOFT_HYPHEN, one_line
 from vsearch_core.text.extract.failures import too_large
+from vsearch_core.text.extract.figure_pixels import UNSEEN, has_room
 from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail
 from vsearch_core.text.extract.options import ExtractLimits
 
@@ -18,7 +19,8 @@ class DocumentBuilder:
     """Collects blocks of text one after the other, and records the heading, page and kind of each as a span.
 
     If the source lines are given for one block, they should be given for all; they become `Document.lines`. Messages
-    that are appended to `left_out` become `Document.left_out`, and `boxes` `Document.boxes`. All methods that add text
+    that are appended to `left_out` become `Document.left_out`, `boxes` `Document.boxes`, and `figures`
+    `Document.figures`. All methods that add text
     raise ExtractionError if the whole text becomes longer than `limits.text_chars`.
     """
 
@@ -35,6 +37,8 @@ class DocumentBuilder:
         self._trail = HeadingTrail()
         self.left_out: list[str] = []
         self.boxes: list[TextBox] | None = None
+        self.figures: list[FigurePixels] = []
+        self.has_unseen_figures = False
         self.first_heading: str | None = None
 
     @property
@@ -146,11 +150,15 @@ class DocumentBuilder:
 
         `title` becomes the heading of those texts of the other document that have no heading. `line` is the source line
         of all its text, if it isn't 0; `lines` has the source line of each of its lines. With `apart`, no chunk
-        contains text of both documents.
+        contains text of both documents. Of one that has only figures, nothing is written.
         """
+        if part.figures and not part.text:
+            self._add_figures(part, title)
+            return
         if apart:
             self._write("\n", [line] if line else ())
         start = self.length
+        self._add_figures(part, title)
         outer = self._trail.titles
         if part.boxes is not None:
             moved = [replace(box, start=box.start + start, end=box.end + start, page=self.page) for box in part.boxes]
@@ -165,6 +173,16 @@ class DocumentBuilder:
         if part.spans and part.spans[-1].end < len(part.text):
             self._end_apart = self.length
 
+    def _add_figures(self, part: Document, title: str) -> None:
+        """Add the figures of another document whose text is about to be appended, as long as there is room."""
+        for figure in part.figures:
+            if not has_room(self.figures, len(figure.pixels)):
+                self.has_unseen_figures = True
+                return
+            titles = self.titles + (figure.titles or ((title[:MAX_TITLE],) if title else ()))
+            start, end = figure.start + self.length, figure.end + self.length
+            self.figures.append(replace(figure, start=start, end=end, page=self.page, titles=titles))
+
     def document(
         self, title: str | None = None, language: str | None = None, metadata: Mapping[str, JsonValue] | None = None
     ) -> Document:
@@ -173,7 +191,10 @@ class DocumentBuilder:
         title = one_line(title or "")[:MAX_TITLE] or None
         text, spans = "".join(self._parts), tuple(self._spans)
         boxes = None if self.boxes is None else tuple(self.boxes)
-        return Document(text, spans, title, language, metadata or {}, lines, tuple(self.left_out), boxes)
+        unseen = (UNSEEN.format(len(self.figures)),) if self.has_unseen_figures else ()
+        left_out = (*self.left_out, *unseen)
+        figures = tuple(self.figures)
+        return Document(text, spans, title, language, metadata or {}, lines, left_out, boxes, figures=figures)
 
     def _write(self, text: str, lines: Sequence[int]) -> None:
         self.length += len(text)

@@ -2,6 +2,7 @@
 
 A figure's text is what the document says about the picture, such as an alternative text or a caption. With text
 recognition, the words in the picture follow. A picture below a size is no figure: it is a button, a bullet or a logo.
+For an image model, the pixels of all figures are kept, too, also of those about which nothing is said.
 """
 
 from bisect import bisect_right
@@ -9,11 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
+from typing import Any
 
-from vsearch_core.model import Document
+from vsearch_core.model import Document, FigurePixels
 from vsearch_core.text.extract import recognition
 from vsearch_core.text.extract.builder import DocumentBuilder
 from vsearch_core.text.extract.decode import SOFT_HYPHEN, one_line
+from vsearch_core.text.extract.figure_pixels import PixelReader
 from vsearch_core.text.extract.options import ExtractLimits, ExtractOptions
 from vsearch_core.text.extract.pictures import has_pillow, is_figure, opened, pixels
 from vsearch_core.text.extract.recognition import RecognisedLine, Recogniser, add_boxes, as_text
@@ -72,6 +75,7 @@ class Figures:
         self._words = FigureWords(name, options)
         self._wanted = options.wanted_figure
         self.section: int | None = None  # the page of figures that are written for a part of a document
+        self._pixels = PixelReader(options.pixels)
 
     def is_figure(self, address: str, load: Load) -> bool:
         """Return True if `load` returns a picture that is large enough. It is called once for each address."""
@@ -102,17 +106,24 @@ class Figures:
                 page = self.section if builder.page is None else builder.page
                 self._wanted.offer(page, number, partial(self._image, figure))
             lines = self._words.of(partial(self._image, figure), place, builder.page) if is_new else []
+            titles = (*figure.titles, place)
+            start = end = builder.length
             if lines or not said.issuperset(figure.texts):
-                write_figure(builder, (*figure.titles, place), figure.texts, lines, figure.line)
+                start, end = write_figure(builder, titles, figure.texts, lines, figure.line), builder.length
             said.update(figure.texts)
+            if is_new:
+                where = FigurePixels(start, end, builder.page, titles, 0, 0, b"")
+                shown = self._pixels.read(partial(self._image, figure), None, where)
+                builder.figures += () if shown is None else (shown,)
 
-    def _image(self, figure: FoundFigure) -> object:
+    def _image(self, figure: FoundFigure) -> Any:
         with opened(self._name, figure.load()) as image:
             return pixels(image)
 
     def report(self, builder: DocumentBuilder) -> None:
         """Report what was left out, and that words were looked for if they were."""
         self._words.report(builder)
+        builder.left_out += self._pixels.left_out()
         if self._has_more:
             builder.left_out.append(f"pictures after the first {len(self._digests)}, because there are too many")
 
@@ -219,13 +230,14 @@ def write_figure(
     texts: Sequence[str],
     lines: Sequence[RecognisedLine],
     line: int = 0,
-) -> None:
-    """Add a figure's texts and the recognised lines, with their places, below these titles."""
+) -> int:
+    """Add a figure's texts and the recognised lines, with their places, below these titles. Return their start."""
     words = as_text(lines)
     text = "\n\n".join(filter(None, (*texts, words)))
     start = builder.add_apart(text, titles, line)
     if lines:
         add_boxes(builder, start + len(text) - len(words), words, lines)
+    return start
 
 
 def with_figures(

@@ -232,8 +232,12 @@ def current_versions() -> dict[str, int | None]:
 
 def extensions_with_pictures() -> list[str]:
     """Return the extensions of files whose pictures are read, without the dot."""
-    rows = (row for row in FORMATS if row.figures or row.extractor == _PICTURE_READER)
-    return [suffix[1:] for row in rows for suffix in row.suffixes]
+    return [*document_extensions(), *picture_extensions()]
+
+
+def document_extensions() -> list[str]:
+    """Return the extensions of files that have pictures inside them, without the dot."""
+    return [suffix[1:] for row in FORMATS if row.figures for suffix in row.suffixes]
 
 
 def picture_extensions() -> tuple[str, ...]:

@@ -146,7 +146,10 @@ def _document(name: str, size: int, members: Sequence[ArchivedFile], options: Ex
             break
         part = nested.read(builder, member.name, partial(unpacker.read, member))
         if part is not None and part.spans and builder.length + len(part.text) < options.limits.text_chars:
-            added.append(_add(builder, member.name, part, len(added) + 1))
+            builder.start_page(len(added) + 1, apart=True)
+            added.append(_add(builder, member.name, part))
+        elif part is not None and part.figures and not part.spans:
+            _add(builder, member.name, replace(part, text=""))
     if visible and nested.options is None:
         builder.left_out.append("its files, because it is inside of too many other files")
     if unsafe:
@@ -155,17 +158,17 @@ def _document(name: str, size: int, members: Sequence[ArchivedFile], options: Ex
     return builder.document(metadata={"files": added[:_MAX_NAMES]} if added else None)
 
 
-def _add(builder: DocumentBuilder, name: str, part: Document, page: int) -> str:
-    """Add the text of a member on a page of its own. Return the member's name as it is shown.
+def _add(builder: DocumentBuilder, name: str, part: Document) -> str:
+    """Add the text of a member on the current page, or its figures. Return the member's name as it is shown.
 
     The heading of a file in an archive in this archive is "inner.zip!path".
     """
     shown = _shown(name)
-    builder.start_page(page, apart=True)
     builder.end_headings()
     if registry.unit_of(name) == registry.MEMBER:
         spans = (replace(each, heading=(f"{shown}!{each.heading[0]}", *each.heading[1:])) for each in part.spans)
-        part = replace(part, spans=tuple(spans))
+        figures = (replace(each, titles=(f"{shown}!{each.titles[0]}", *each.titles[1:])) for each in part.figures)
+        part = replace(part, spans=tuple(spans), figures=tuple(figures))
     else:
         builder.start_heading(1, shown)
     builder.add_document(part, lines=part.lines or range(1, part.text.count("\n") + 2))

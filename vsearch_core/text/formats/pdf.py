@@ -8,13 +8,14 @@ import logging
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from vsearch_core.errors import BinaryFileError, ExtractionError, PicturesOnlyError, first_line
-from vsearch_core.model import PAGE_BREAK, Document, JsonValue, Span, TextBox
+from vsearch_core.model import PAGE_BREAK, Document, FigurePixels, JsonValue, Span, TextBox
 from vsearch_core.text.extract.builder import numbered
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.failures import damaged, encrypted, too_large
@@ -23,8 +24,16 @@ from vsearch_core.text.extract.headings import MAX_TITLE, HeadingTrail, useful_t
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions, WantedFigure
 from vsearch_core.text.extract.page_headers import PageText, without_page_headers
 from vsearch_core.text.extract.recognition import MAX_BOXES, RecognisedLine, boxes_in
+from vsearch_core.text.extract.registry import FIGURE
 from vsearch_core.text.formats.pdf_annotations import annotations, loose_values
-from vsearch_core.text.formats.pdf_figure_texts import PageBlock, figure_blocks, present, recognised_figures
+from vsearch_core.text.formats.pdf_figure_texts import (
+    PageBlock,
+    Place,
+    figure_blocks,
+    figures_with_pixels,
+    present,
+    recognised_figures,
+)
 from vsearch_core.text.formats.pdf_figures import PdfFigure
 from vsearch_core.text.formats.pdf_resources import Font, PageResources
 from vsearch_core.text.formats.pdf_text import PdfiumDocument, ReadPage, drawn_pages, opened
@@ -75,13 +84,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             _take_figure(data, reader, options.wanted_figure)
             return Document("", ())
         words = FigureWords(name, options)
-        pages = _pages(name, data, reader, options)
+        pages, shown, unseen = _all_pages(name, data, reader, options)
         numbers = pages.numbers
-        if options.ocr and (pages.pictures or pages.unreadable or not numbers):
-            pages = _recognised_pages(name, data, reader, pages, options)
-            numbers = pages.numbers
-        elif not numbers:
-            raise _no_text(name, reader, pages)
         figures = _figure_blocks(data, pages, options, words)
         title, metadata = _information(reader)
         outline = _outline(reader)
@@ -90,9 +94,13 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     boxes: list[TextBox] = []
     position = 0
     nothing = PageText("")
-    texts = with_whole_words(without_page_headers([pages.texts.get(at, nothing) for at in range(1, numbers[-1] + 1)]))
-    trails = _trails(outline, numbers)
-    for place, (number, trail) in enumerate(zip(numbers, trails, strict=True)):
+    last = max(numbers, default=0)
+    texts = with_whole_words(without_page_headers([pages.texts.get(at, nothing) for at in range(1, last + 1)]))
+    trails = _trails(outline, sorted({*numbers, *(page for page, _ in shown)}))
+    said: dict[Place, tuple[int, int]] = {}  # the start and the end of what is said about figures
+    ends: list[int] = []  # of the pages' own texts
+    for place, number in enumerate(numbers):
+        trail = trails[number]
         page = "\n\n".join(filter(None, (texts[number - 1], *pages.written.get(number, ()))))
         following = numbers[place + 1] if place + 1 < len(numbers) else number
         breaks = f"\n{PAGE_BREAK * (following - number)}\n"
@@ -108,13 +116,56 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
             for box in boxes_in(block.recognised, number, block.lines):
                 start = position + len(block.text) - len(block.recognised)
                 boxes.append(replace(box, start=box.start + start, end=box.end + start))
+            said[number, block.figure] = position, position + len(block.text)
             position += len(parts[-1])
+        ends.append(said[number, 0][1] if own else said[number, blocks[0].figure][0])
         if len(blocks) > 1:
             parts.append(breaks)
             position += len(breaks)
     located = tuple(boxes[:MAX_BOXES]) if boxes or words.is_on else None
-    left_out = (*pages.left_out(), *words.left_out())
-    return Document("".join(parts), tuple(spans), title, metadata=metadata, left_out=left_out, boxes=located)
+    left_out = (*pages.left_out(), *words.left_out(), *unseen)
+    whole = Document("".join(parts), tuple(spans), title, metadata=metadata, left_out=left_out, boxes=located)
+    return replace(whole, figures=_placed(shown, trails, said, dict(zip(numbers, ends, strict=True))))
+
+
+def _placed(
+    figures: Mapping[Place, FigurePixels],
+    trails: Mapping[int, tuple[str, ...]],
+    said: Mapping[Place, tuple[int, int]],
+    ends: Mapping[int, int],
+) -> tuple[FigurePixels, ...]:
+    """Return the figures with their titles and offsets.
+
+    `said` has the start and the end of what is said about a figure; another one stands where the text of its page ends,
+    or else that of the page before. `ends` has the ends of the texts of pages, ascending.
+    """
+    pages, found = list(ends), []
+    for (page, number), figure in figures.items():
+        before = bisect_right(pages, page)
+        end = ends[pages[before - 1]] if before else 0
+        start, stop = said.get((page, number), (end, end))
+        found.append(replace(figure, start=start, end=stop, titles=(*trails[page], f"{FIGURE}{number}")))
+    return tuple(found)
+
+
+def _all_pages(
+    name: str, data: bytes, reader: Any, options: ExtractOptions
+) -> "tuple[_Pages, dict[Place, FigurePixels], list[str]]":
+    """Return the pages with their text, recognised if that is asked for, and what `figures_with_pixels` returns.
+
+    Raises ExtractionError if there is neither.
+    """
+    pages = _pages(name, data, reader, options)
+    shown, unseen = figures_with_pixels(data, options.password, pages.figures, options.pixels)
+    if options.ocr and (pages.pictures or pages.unreadable or not pages.numbers):
+        try:
+            pages = _recognised_pages(name, data, reader, pages, options)
+        except BinaryFileError:
+            if not shown:
+                raise
+    elif not pages.numbers and not shown:
+        raise _no_text(name, reader, pages)
+    return pages, shown, unseen
 
 
 def _take_figure(data: bytes, reader: Any, wanted: WantedFigure) -> None:
@@ -464,9 +515,9 @@ def _outline(reader: Any) -> list[tuple[int, int, str]]:
     return sorted(found, key=lambda entry: entry[0])  # entries may be in any order
 
 
-def _trails(outline: list[tuple[int, int, str]], pages: list[int]) -> list[tuple[str, ...]]:
+def _trails(outline: list[tuple[int, int, str]], pages: list[int]) -> dict[int, tuple[str, ...]]:
     """Return the headings of each page, outermost first."""
-    trails: list[tuple[str, ...]] = []
+    trails: dict[int, tuple[str, ...]] = {}
     trail = HeadingTrail()
     place = 0
     for number in pages:
@@ -475,7 +526,7 @@ def _trails(outline: list[tuple[int, int, str]], pages: list[int]) -> list[tuple
         for _, level, title in outline[place : first_here + begins_here]:
             trail.open(level, title)
         place = first_here + begins_here
-        trails.append(trail.titles)
+        trails[number] = trail.titles
     return trails
 
 

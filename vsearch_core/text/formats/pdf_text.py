@@ -110,11 +110,11 @@ def opened(data: bytes, password: str) -> Iterator[PdfiumDocument | None]:
 
 
 def drawn_pages(
-    data: bytes, password: str, wanted: Sequence[tuple[int, PdfFigure | None]]
+    data: bytes, password: str, wanted: Sequence[tuple[int, PdfFigure | None]], enough: int | None = None
 ) -> Iterator[tuple[int, Any]]:
     """Yield each of these pages (from 1), or a figure on it, as an image of Pillow (mode RGB).
 
-    The image is None if it can't be drawn.
+    The image is None if it can't be drawn. The shorter side of a figure needn't have more than `enough` pixels.
     """
     import pypdfium2
 
@@ -131,7 +131,7 @@ def drawn_pages(
         for number, figure in wanted:
             try:
                 page = document[number - 1]
-                image = _drawn(page) if figure is None else _drawn_figure(page, figure)
+                image = _drawn(page) if figure is None else _drawn_figure(page, figure, enough)
                 page.close()
             except (pypdfium2.PdfiumError, ValueError):  # ValueError: nothing of the figure is on the page
                 image = None
@@ -143,14 +143,19 @@ def _drawn(page: Any) -> Any:
     return page.render(scale=scale).to_pil().convert("RGB")
 
 
-def _drawn_figure(page: Any, figure: PdfFigure) -> Any:
-    """Return the part of a page with a figure, with about as many pixels as the figure has."""
+def _drawn_figure(page: Any, figure: PdfFigure, enough: int | None) -> Any:
+    """Return the part of a page with a figure, with about as many pixels as the figure has.
+
+    With `enough`, the shorter side has no more than that, and a drawing, which has no pixels, about as many.
+    """
     width, height = page.get_size()
     box = figure.box
     across, down = min(box.right, width) - max(box.left, 0.0), min(box.bottom, height) - max(box.top, 0.0)
     points = max((box.right - box.left) * (box.bottom - box.top), 1.0)
     own = math.sqrt(figure.width * figure.height / points)  # pixels a point; the picture may be turned
-    scale = min(max(own, 1.0), _MAX_DOTS / 72, _MAX_DRAWN / max(across, down, 1.0))
+    sufficient = math.inf if enough is None else enough / max(min(across, down), 1.0)
+    own = sufficient if enough is not None and not figure.width else max(own, 1.0)
+    scale = min(own, sufficient, _MAX_DOTS / 72, _MAX_DRAWN / max(across, down, 1.0))
     crop = (max(box.left, 0.0), max(height - box.bottom, 0.0), max(width - box.right, 0.0), max(box.top, 0.0))
     return page.render(scale=scale, crop=crop).to_pil().convert("RGB")
 

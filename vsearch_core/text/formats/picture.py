@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from vsearch_core.errors import BinaryFileError, PictureError
-from vsearch_core.model import Document, JsonValue, PictureSummary, PixelFormat
+from vsearch_core.model import Document, FigurePixels, JsonValue, PictureSummary, PixelFormat
 from vsearch_core.text.extract.builder import DocumentBuilder, numbered
 from vsearch_core.text.extract.decode import one_line
 from vsearch_core.text.extract.options import DEFAULTS, ExtractOptions
@@ -22,7 +22,8 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
     """Return a picture's captions, keywords and names of people as text, and with `options.ocr` the words in it.
 
     If nothing is written in or about the picture, its text is the name of the file, its camera, date and size. Of a
-    file with several pictures, the first is read, and of a TIFF all, as pages.
+    file with several pictures, the first is read, and of a TIFF all, as pages. With `options.pixels`, a picture inside
+    another file is a figure, also without any text.
 
     Raises:
         PictureError: The picture is an icon or inside another file, has no text, and its words were not asked for.
@@ -43,8 +44,11 @@ def extract(name: str, data: bytes, options: ExtractOptions = DEFAULTS) -> Docum
         builder.boxes = []
         _add_words(builder, data, pages, options.recognise_until)
     summary = None
+    seen = None if options.pixels is None or (options.nesting and is_icon) else _pixels(name, data, options.pixels)
+    if options.nesting and seen is not None:
+        figure = FigurePixels(0, builder.length, None, (), *known.size, seen)
+        return replace(builder.document(known.title, metadata=metadata), figures=(figure,))
     if not options.nesting:
-        seen = None if options.pixels is None else _pixels(name, data, options.pixels)
         summary = PictureSummary(_hash(name, data), builder.length > 0, seen)
     if not builder.length and (options.nesting or is_icon):
         raise _no_text(builder, options)

@@ -64,6 +64,7 @@ class PictureFacts:
         people: The names of people in it.
         places: The names of the place where it was taken; empty unless positions were asked for.
         metadata: Size, date, camera and the like; the values above, too.
+        size: Its width and height in pixels, as it is to be looked at.
     """
 
     title: str | None
@@ -72,6 +73,7 @@ class PictureFacts:
     people: tuple[str, ...]
     places: tuple[str, ...]
     metadata: Mapping[str, JsonValue]
+    size: tuple[int, int]
 
 
 def facts(image: Any, *, positions: bool) -> PictureFacts:
@@ -132,7 +134,7 @@ def facts(image: Any, *, positions: bool) -> PictureFacts:
         places = _distinct([*xmp.texts(*names), *_decoded(iptc, 92, 90, 95, 101)])
         metadata |= {**_position(exif), "places": list(places)}
     metadata = {key: value for key, value in metadata.items() if value not in ("", None) and value != []}
-    return PictureFacts(title, captions, keywords, people, places, metadata)
+    return PictureFacts(title, captions, keywords, people, places, metadata, (width, height))
 
 
 def _exif(image: Any) -> dict[int, Any]:
