@@ -147,19 +147,6 @@ def test_a_picture_of_which_nothing_is_known_is_no_example_without_vectors(
                 index.similar(name)
 
 
-def test_several_indexes_say_that_pictures_are_found_by_their_texts(album: Path, opened: Open, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "note.md").write_text("A green boat", encoding="utf-8")
-    with opened(other) as second:
-        second.update([other])
-    with opened(image_model="colours") as index:
-        index.update([album])
-        with index.join([other]) as both:
-            assert both.search("green").pictures_left_out
-            assert not both.search("green", images=False).pictures_left_out
-
-
 def test_an_index_without_an_image_model_is_as_it_was(album: Path, opened: Open, model: ColourModel) -> None:
     with opened() as index:
         index.update([album])
