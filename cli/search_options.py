@@ -88,7 +88,7 @@ class FilterArguments:
     ] = None
 
     images: Annotated[
-        bool | None, typer.Option("--images/--no-images", help="Search only picture files, or no picture files.")
+        bool | None, typer.Option("--images/--no-images", help="Search only pictures and figures, or none.")
     ] = None
 
     def filters(self, root: Path) -> "FilterOptions":

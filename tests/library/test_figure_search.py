@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from support import WordEmbedder
 
 import vsearch_core as vsearch
+from vsearch_core.errors import InputError
 from vsearch_core.model import FIGURES
 from vsearch_core.search.rerank import Rerank
 from vsearch_core.search.results_json import results_json
@@ -185,7 +186,13 @@ def test_the_text_around_a_figure_is_shown(folder: Path, opened: Open) -> None:
         hit = index.search("red", context=1).hits[0]
         assert (hit.place, hit.text) == ("page 1, figure 1", "figure 1 (200 × 150 pixels)")
         assert hit.before is not None
-        assert "Income of the mill" in hit.before
+        assert hit.before.startswith("Income of the mill")
+        assert hit.before.endswith("\n\n")
+        assert index.read("papers/report.pdf  page 1, figure 1").text.startswith("Income of the mill")
+        assert index.thumbnail("papers/report.pdf  page 1, figure 1").width > 100
+        assert index.thumbnail("papers/report.pdf  page 3, figure 1").width > 100
+        with pytest.raises(InputError, match="no text on page 3"):
+            index.read("papers/report.pdf  page 3, figure 1")
         assert hit.after is not None
         assert "The wheel" in hit.after
         packed = index.search("red", max_tokens=300, context=1).hits

@@ -9,6 +9,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from vsearch_core.errors import InputError
+from vsearch_core.index.figures import StoredFigure, figures_of
 from vsearch_core.index.sources import documents_folder, stored_path
 from vsearch_core.store.catalog import CatalogReader
 from vsearch_core.text.extract.registry import MEMBER, place_of, unit_of
@@ -104,9 +105,20 @@ class FileFinder:
             if place_of(path, each.page, each.heading, (each.start_line, each.end_line)) == place.shown
         ]
         if not inside:
-            raise InputError(text, "the index holds no text of it", "no-text")
+            figure = self._figure(path, place.shown)
+            if figure is None:
+                raise InputError(text, "the index holds no text of it", "no-text")
+            line = figure.line if figure.page is None else None
+            return replace(place, first=line, last=line, page=figure.page)
         first, last = min(each.start_line for each in inside), max(each.end_line for each in inside)
         return replace(place, first=first, last=last, page=inside[0].page)
+
+    def _figure(self, path: str, shown: str | None) -> StoredFigure | None:
+        """Return the figure at a place of a file about which nothing is said, or None."""
+        facts = self.catalog.file_facts(path)
+        figures = [] if facts is None else figures_of(facts.meta)
+        at = ((each, place_of(path, each.page, each.heading, (each.line, each.line))) for each in figures)
+        return next((figure for figure, place in at if place == shown), None)
 
     def require(self, name: str) -> str:
         """Return the stored path of a file. Raises InputError, with the names that are nearest."""

@@ -66,7 +66,7 @@ class FilterOptions(TypedDict, total=False):
         ext: File extensions: ["md", "py"], or "md,py". A file needs one of them.
         since: The earliest modification time: "2026-01-31", "30d" (30 days ago) or a datetime.
         until: The latest modification time, in the same forms.
-        images: True for picture files only, False for all other files.
+        images: True for picture files, and figures that an image model has seen; False for everything else.
     """
 
     where: str | None

@@ -39,19 +39,20 @@ class Candidates:
     """The chunks that may become hits: the best of each route, scored by all routes. Arrays are (n,).
 
     `ids` are in the engine's own order, which decides between equal scores. `scores` has the scores of each route by
-    its name: cosines for vector routes, or with late windows a mean of two cosines (`ann.windows`); BM25 for "keyword"
-    (0 means no match). Chunks of one file have equal `file_keys`. `searched` is the number of live chunks, `matched`
-    the number of those that pass the filters and clauses. If a graph search may have missed a chunk, `ef_search` is its
-    number of candidates, and if a search of inverted lists may have, `nprobe` is the number of lists; otherwise they
-    are None. `list_kinds` names the lists of such searches: "ivf" has sketches, and "pq" has PQ codes. `terms` are the
-    query's terms, for display. `windows` (n, 2) is the first character of each chunk's best late window in the chunk's
-    text, and the one after its last; -1 for a chunk without windows, and None if no windows were compared. `evidence`
-    is what confidences are computed from. `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is
-    the weight of the query's rare words that each chunk has (`search.rarity`), or None if there are none. `coverage` is
-    the share of the live chunks, from 0 to 1, whose vectors can be compared with the query's. `pictures` are the scores
-    by what pictures show, or None if these were not searched; some candidates then may be figures in documents about
-    which nothing is said, instead of chunks. `coded` (n,) is True for chunks of which the index keeps
-    a code instead of a vector, so that their cosines are estimates; None if it has all vectors.
+    its name: cosines for vector routes, or with late windows a mean of two cosines (`ann.windows`); BM25 for
+    "keyword" (0 means no match). Chunks of one file have equal `file_keys`. `searched` is the number of live
+    chunks, and of other figures if pictures are searched, `matched` the number of those that pass the filters and
+    clauses. If a graph search may have missed a chunk, `ef_search` is its number of candidates, and if a search of
+    inverted lists may have, `nprobe` is the number of lists; otherwise they are None. `list_kinds` names the lists
+    of such searches: "ivf" has sketches, and "pq" has PQ codes. `terms` are the query's terms, for display.
+    `windows` (n, 2) is the first character of each chunk's best late window in the chunk's text, and the one after
+    its last; -1 for a chunk without windows, and None if no windows were compared. `evidence` is what confidences
+    are computed from. `cosine_floor` is the cosine that counts as nothing in fusion. `rare` (n,) is the weight of
+    the query's rare words that each chunk has (`search.rarity`), or None if there are none. `coverage` is the share
+    of the live chunks, from 0 to 1, whose vectors can be compared with the query's. `pictures` are the scores by
+    what pictures show, or None if these were not searched; some candidates then may be figures in documents about
+    which nothing is said, instead of chunks. `coded` (n,) is True for chunks of which the index keeps a code
+    instead of a vector, so that their cosines are estimates; None if it has all vectors.
     """
 
     ids: Ids

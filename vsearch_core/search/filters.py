@@ -22,7 +22,8 @@ class Filters:
 
     `where` is an SQLite expression over the file's columns and metadata. `path` are globs as in a .gitignore, relative
     to the index's root (see `text.globs.PathGlobs`). `ext` are extensions without dots. `since` and `until` are the
-    earliest and the latest time of modification. `images` is True for picture files only, and False for all others.
+    earliest and the latest time of modification. `images` is True for picture files only, and False for all others;
+    engines with an image model add the figures in documents to the pictures.
     """
 
     where: str | None = None

@@ -172,13 +172,13 @@ class LocalSearcher:
                 if term.endswith("*"):
                     self._clauses.define_prefix(term)
             chosen[self._keywords.best(plan.keyword_terms, plan.mask, depth)] = True
-        textless, matched = _no_rows(), plan.matched
+        textless, searched, matched = _no_rows(), self._searched, plan.matched
         if shown is not None:
             examples = () if request.feedback is None else self._file_ids[self._rows(request.feedback.ids)]
             allowed = self._pictures.allowed_figures(request, self._matching_files, np.array(examples, np.int64))
             nearest_rows, textless = self._pictures.best(shown, plan.mask, allowed, depth)
             chosen[nearest_rows] = True
-            matched += int(allowed.sum())
+            searched, matched = searched + len(allowed), matched + int(allowed.sum())
         if request.parsed.only_excludes and vector is None:
             matching = np.flatnonzero(plan.mask)
             chosen[matching[np.argsort(self._chunk_ids[matching], kind="stable")[:depth]]] = True
@@ -202,7 +202,7 @@ class LocalSearcher:
             ids[order],
             {name: values[order] for name, values in scores.items()},
             file_keys[order],
-            self._searched,
+            searched,
             matched,
             nearest.ef_search,
             plan.terms,

@@ -58,7 +58,8 @@ def _figure_with_context(hit: Hit, around: Sequence[Chunk]) -> Hit:
         before, after = joined.text[:cut], joined.text[cut:]
     if later:
         after += "\n" * bool(after) + joined_chunks(later).text
-    return replace(hit, before=before, after=after)
+    before, after = before.rstrip("\n"), after.lstrip("\n")
+    return replace(hit, before=before and f"{before}\n\n", after=after and f"\n\n{after}")
 
 
 def widened(hit: Hit, around: Sequence[StoredChunk]) -> Hit:

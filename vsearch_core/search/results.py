@@ -138,7 +138,8 @@ class Hit:
 class Results:
     """The hits of one request, best first, and details about the search.
 
-    `searched` is the number of live chunks, `matched` the number of those that pass the filters and clauses. `took_ms`
+    `searched` is the number of live chunks, and of figures without text if pictures are searched, `matched` the number
+    of those that pass the filters and clauses. `took_ms`
     has the milliseconds of each step. If a graph search may have missed a hit, `ef_search` is its number of candidates,
     and if a search of inverted lists may have, `nprobe` is the number of lists; both are None if the answer is exact.
     `list_kinds` names the lists of such searches: "ivf" has sketches, and "pq" has PQ codes. `tokens` is the estimated

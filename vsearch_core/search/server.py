@@ -134,7 +134,7 @@ class ServerSearcher:
                 if term.endswith("*"):
                     self._clauses.define_prefix(term)
             chosen.append(self._keywords.best(plan.keyword_terms, plan.allowed, depth))
-        textless, matched = np.empty(0, np.int64), plan.matched
+        textless, searched, matched = np.empty(0, np.int64), self._searched, plan.matched
         if shown is not None:
             everything = self._all_chunks
             mask = np.ones(len(everything), np.bool_) if plan.allowed is None else is_among(everything, plan.allowed)
@@ -142,7 +142,7 @@ class ServerSearcher:
             allowed = self._pictures.allowed_figures(request, self._matching_files, np.array(examples, np.int64))
             rows, textless = self._pictures.best(shown, mask, allowed, depth)
             chosen.append(everything[rows])
-            matched += int(allowed.sum())
+            searched, matched = searched + len(allowed), matched + int(allowed.sum())
         only_listed = request.parsed.only_excludes and vector is None
         if only_listed:
             chosen.append((self._all_chunks if plan.allowed is None else plan.allowed)[:depth])
@@ -167,7 +167,7 @@ class ServerSearcher:
             ids,
             scores,
             np.array([facts[number][0] for number in ids.tolist()], np.int64),
-            self._searched,
+            searched,
             matched,
             ef_search,
             plan.terms,

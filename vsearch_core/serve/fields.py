@@ -98,7 +98,7 @@ _FILTERS: Mapping[str, Field] = {
     "ext": Field("array", "File extensions, of which a file needs one.", longest=MAX_LIST),
     "since": Field("string", "The earliest time of modification: 2026-01-31, or 30d for 30 days ago.", longest=40),
     "until": Field("string", "The latest time of modification, in the same forms.", longest=40),
-    "images": Field("boolean", "True for picture files only, false for all other files."),
+    "images": Field("boolean", "True for pictures and figures only, false for all others."),
 }
 _HITS: Mapping[str, Field] = {
     **_FILTERS,
