@@ -33,7 +33,9 @@ def duplicates(
 
     Groups of near-copies are printed, the largest first. The number after a chunk is its resemblance to the first chunk
     of its group: the share of their five-word sequences that both contain. For pictures, it is 1 less 1.25 times the
-    share of different bits in perceptual hashes, and at least 0.75. Exit status: 0 groups found, 1 none, 2 error.
+    share of different bits in perceptual hashes, and at least 0.75. In an index with an image model, the cosine of its
+    vectors of two pictures must be as high; without one, hashes alone decide, which don't see colours. Exit status: 0
+    groups found, 1 none, 2 error.
     """
     started = time.perf_counter()
     with open_indexes(locate.indexes_to_read(index_dir or (), everywhere=everywhere)) as index:

@@ -171,3 +171,60 @@ def test_duplicates_groups_pictures_and_not_their_names(tmp_path: Path, embedder
         assert PICTURE not in hit.meta
         assert hit.text.startswith("DSC of the river")
         assert index.update([folder]).unchanged == 9
+
+
+def two_colours(one: tuple[int, int, int], other: tuple[int, int, int]) -> Any:
+    """Return a drawing in two colours; grey pixels show only how bright these are."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (320, 240), one)
+    draw = ImageDraw.Draw(image)
+    for x, y, size in ((20, 30, 90), (150, 20, 60), (180, 120, 100), (40, 150, 50)):
+        draw.ellipse((x, y, x + size, y + size), fill=other)
+    return image
+
+
+def test_vectors_of_an_image_model_tell_pictures_apart_whose_hashes_are_equal(
+    tmp_path: Path, embedder: WordEmbedder
+) -> None:
+    from image_models import COLOURS, ColourModel
+
+    album = tmp_path / "album"
+    album.mkdir()
+    for name, colour in (("red", COLOURS["red"]), ("purple", (110, 40, 190))):  # both a third as bright as white
+        drawing = two_colours(colour, (255, 255, 255))
+        (album / f"{name}.png").write_bytes(saved(drawing))
+        (album / f"{name} half.png").write_bytes(saved(drawing.resize((160, 120))))
+        (album / f"{name} again.jpg").write_bytes(saved(drawing, "JPEG", quality=95))
+    groups = {}
+    for model in (None, "colours"):
+        with vsearch.open_index(
+            tmp_path / f"{model}.index",
+            create=True,
+            open_embedder=lambda _spec: embedder,
+            open_image_embedder=lambda _name: ColourModel(noise=0.05),
+            image_model=model,
+        ) as index:
+            index.update([album])
+            found = index.duplicates()
+            groups[model] = [
+                {member.stored.path.rpartition("/")[2].partition(".")[0] for member in group} for group in found.groups
+            ]
+    everything = {f"{name}{version}" for name in ("red", "purple") for version in ("", " half", " again")}
+    assert groups[None] == [everything]
+    assert sorted(map(sorted, groups["colours"])) == [
+        sorted(each for each in everything if each.startswith(name)) for name in ("purple", "red")
+    ]
+
+
+def test_a_picture_without_a_vector_is_compared_by_its_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(3)
+    bits = np.repeat(chance.random((1, HASH_WINDOWS, HASH_BITS)) < 0.5, 4, axis=0)
+    vectors = np.array([[1, 0], [0, 1], [0.8, 0.6], [0, 0]], np.float32)
+    for few in (0, 9):
+        monkeypatch.setattr(module, "_FEW", few)
+        hashes = [*np.packbits(bits, axis=2)]
+        assert [group for group, _ in picture_groups(hashes[:2], 0.8, vectors[:2])] == []
+        assert [group for group, _ in picture_groups(hashes[:3], 0.8, vectors[:3])] == [(0, 2)]
+        assert [group for group, _ in picture_groups(hashes[:3], 0.9, vectors[:3])] == []
+        assert [group for group, _ in picture_groups(hashes, 0.9, vectors)] == [(0, 1, 2, 3)]

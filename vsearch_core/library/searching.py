@@ -158,7 +158,8 @@ class Searching(Generic[S]):
         """Return groups of chunks that are equal except for small edits.
 
         Two chunks are near-duplicates if both similarities reach `threshold`, from 0.5 to 1: the share of five-word
-        sequences that they have in common, and the cosine of their vectors. Takes about 100 MB of memory. Raises
+        sequences that they have in common, and the cosine of their vectors. Pictures are compared by perceptual hashes
+        and, in an index with an image model, by its vectors, too. Takes about 100 MB of memory. Raises
         ArgumentError and FilterError.
         """
         from vsearch_core.search.duplicates import find_duplicates

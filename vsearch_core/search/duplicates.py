@@ -21,6 +21,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.model import PICTURES
 from vsearch_core.search.components import Components
 from vsearch_core.search.engine import VECTORS, Ids, Searcher, refuse_unsupported
 from vsearch_core.search.filters import Filters
@@ -86,7 +87,8 @@ def find_duplicates(
     """Find the groups of near-duplicates among the chunks that pass the filters.
 
     `threshold`, from LEAST_THRESHOLD to 1, is the lowest resemblance, and the lowest cosine, of near-duplicates. For
-    pictures, it is the lowest resemblance of their hashes, and at least `picture_groups.LEAST_RESEMBLANCE`. Raises
+    pictures, it is the lowest resemblance of their hashes, and at least `picture_groups.LEAST_RESEMBLANCE`; if the
+    index has an image model, it is also the lowest cosine of its vectors. Raises
     FilterError, IndexCorruptError, and InputError with the code "unsupported" if the engine stores no vectors.
     """
     refuse_unsupported(searcher, frozenset({VECTORS}))
@@ -112,7 +114,10 @@ def _picture_groups(
             if found is not None:
                 places.append(place)
                 hashes.append(found)
-    for group, alike in picture_groups(hashes, threshold):
+    vectors = None
+    if searcher.image_model is not None and places:
+        vectors = searcher.vectors(ids[places], PICTURES)
+    for group, alike in picture_groups(hashes, threshold, vectors):
         members = searcher.hydrate(ids[[places[number] for number in group]])
         yield tuple(DuplicateMember(each, value, is_picture=True) for each, value in zip(members, alike, strict=True))
 

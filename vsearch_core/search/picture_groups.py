@@ -25,6 +25,7 @@ _WEIGHT = 1.25  # of the share of different bits
 _BLOCK = 256  # pictures that are compared with as many others at once
 _FEW = 500  # pictures that are compared before the kernel would be loaded
 _SLACK = 1e-6  # the rounding error of a threshold
+_VECTOR_SLACK = 1e-4  # the rounding error of the cosine of vectors in fixed point
 
 Hashes = NDArray[np.uint8]
 
@@ -56,10 +57,14 @@ def is_undescribed(meta: str) -> bool:
     return isinstance(value, dict) and value.get("described") is False
 
 
-def picture_groups(hashes: Sequence[Hashes], threshold: float) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
+def picture_groups(
+    hashes: Sequence[Hashes], threshold: float, vectors: NDArray[np.float32] | None = None
+) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
     """Return the groups of pictures whose resemblance reaches the threshold, the largest first.
 
-    Each group has the numbers of its pictures, ascending, and the resemblance of each to the first.
+    Each group has the numbers of its pictures, ascending, and the resemblance of each to the first. With the pictures'
+    `vectors` (n, dimension), zeros for one that has none, the cosine of two must reach the threshold, too. Hashes are
+    of grey pixels: they take two pictures that differ only in colour for one.
     """
     if not hashes:
         return []
@@ -67,11 +72,20 @@ def picture_groups(hashes: Sequence[Hashes], threshold: float) -> list[tuple[tup
     packed = np.stack(hashes)
     components = Components(len(packed))
     mark = _mark_by_products if len(packed) <= _FEW else _mark_by_kernel
-    for first, other, near in mark(packed, least, components.label):
+    for first, other, alike in mark(packed, least, components.label):
+        near = alike
+        if vectors is not None and alike.any():
+            near = alike & _confirmed(vectors[first : first + _BLOCK], vectors[other : other + _BLOCK], least)
         for one, two in np.argwhere(near).tolist():
             if first + one < other + two:
                 components.join(first + one, other + two)
     return [(tuple(group), _to_first(packed, group)) for group in components.groups()]
+
+
+def _confirmed(ones: NDArray[np.float32], others: NDArray[np.float32], least: float) -> NDArray[np.bool_]:
+    """Return True, (n, m), for pairs whose cosine is high enough, and for those of which one has no vector."""
+    near: NDArray[np.bool_] = ones @ others.T >= least - _VECTOR_SLACK
+    return near | ~np.logical_and.outer(ones.any(axis=1), others.any(axis=1))
 
 
 Marks = Iterator[tuple[int, int, NDArray[np.bool_]]]  # the first pictures of two blocks, and which pairs are near
