@@ -1,24 +1,33 @@
 """Measure near-identical pictures: precision and recall of `vsearch duplicates` on made pictures, and indexing speed.
 
-    python -m benchmarks.pictures [--pictures 200]
+    python -m benchmarks.pictures [--pictures 200] [--index [--ocr] [--image-model]]
 
 A quarter each of the pictures are like photos, charts on the same axes, slides of one template, and pages of text. Each
 has five versions: as it is, of half the size, saved as a JPEG of quality 40, cropped by up to 5 % at each edge, and
 cropped, made smaller and saved again. A pair counts as found if both are in one group, as the command prints it. For
 each threshold the precision and the recall of pairs are printed, of all pictures and of each kind. The pictures are the
 same in every run.
+
+With --index, `vsearch index` reads a folder of their files instead: the pictures a second, the CPU seconds, and the
+peak of memory of all its processes are printed. With --ocr, the words in them are recognised; with --image-model, a
+model of the shape of CLIP ViT-B/32 with random weights embeds them, which is made and prepared before.
 """
 
 import argparse
 import io
+import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, process_cost
 from vsearch_core.model import HASH_WINDOWS
 from vsearch_core.search.picture_groups import picture_groups, resemblances
 from vsearch_core.text.extract.registry import extract
@@ -139,11 +148,62 @@ def saved(image: Any, kind: str, **options: Any) -> bytes:
     return out.getvalue()
 
 
+def write_clip(folder: Path) -> None:
+    """Write a model of the shape of CLIP ViT-B/32 with random weights. Needs torch and transformers."""
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    letters = [chr(code) for code in range(33, 127)]
+    names = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = CLIPTokenizer(vocab={name: number for number, name in enumerate(names)}, merges=[])
+    ids = {"bos_token_id": len(names) - 2, "eos_token_id": len(names) - 1, "pad_token_id": len(names) - 1}
+    CLIPModel(CLIPConfig(text_config=ids)).save_pretrained(folder)
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "CLIPTokenizer"}', encoding="utf-8")
+    CLIPImageProcessorPil().save_pretrained(folder)
+
+
+def measure_indexing(files: Sequence[tuple[int, str, bytes]], *, ocr: bool, image_model: bool) -> None:
+    """Index the files in a folder of their own, and print what it took."""
+    vsearch = str(Path(sys.executable).with_name("vsearch"))
+    with TemporaryDirectory() as name:
+        folder = Path(name, "pictures")
+        folder.mkdir()
+        for number, kind, data in files:
+            (folder / f"{number} {kind}").write_bytes(data)
+        options = ["--ocr"] if ocr else []
+        if image_model:
+            write_clip(Path(name, "clip"))
+            subprocess.run([vsearch, "index", "--image-model", f"{name}/clip", "."], cwd=_one_of(folder), check=True)
+            options += ["--image-model", f"{name}/clip"]
+        cost = process_cost([vsearch, "index", "--json", *options, "."], cwd=folder)
+        summary = json.loads(cost.output)
+    count = len(files)
+    print(
+        f"{' '.join(['vsearch index', *options]).replace(name + '/', '')}: {summary['added']} of {count} pictures in"
+        f" {cost.seconds:.1f} s ({count / cost.seconds:.1f} a second), {cost.cpu_seconds:.1f} s of CPU"
+        f" ({1000 * cost.cpu_seconds / count:.0f} ms each), {cost.peak / 1e6:.0f} MB in all processes"
+    )
+
+
+def _one_of(folder: Path) -> Path:
+    """Return a new folder beside this one with one of its pictures, whose indexing prepares the models."""
+    one = folder.with_name("one")
+    one.mkdir()
+    first = min(folder.iterdir())
+    (one / first.name).write_bytes(first.read_bytes())
+    return one
+
+
 def main() -> None:
     """Make the pictures, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pictures", type=int, default=200)
-    count = parser.parse_args().pictures
+    parser.add_argument("--index", action="store_true")
+    parser.add_argument("--ocr", action="store_true")
+    parser.add_argument("--image-model", action="store_true")
+    arguments = parser.parse_args()
+    count = arguments.pictures
     maker = Maker()
     files = [
         (number, name, data)
@@ -151,6 +211,9 @@ def main() -> None:
         for name, data in maker.versions(maker.kinds[number % len(maker.kinds)]())
     ]
     print(describe())
+    if arguments.index:
+        measure_indexing(files, ocr=arguments.ocr, image_model=arguments.image_model)
+        return
     start = time.process_time()
     summaries = [extract(name, data).picture for _, name, data in files]
     took = time.process_time() - start

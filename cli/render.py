@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from itertools import islice, pairwise
 from pathlib import Path
 
 from vsearch_core.lexical.bm25 import is_weak
@@ -34,6 +35,7 @@ from .search_options import SearchArguments
 _RULED_LINE = re.compile(r"(?<!\S)[-=~^*#_+]{3,}(?!\S)")  # an underlined heading, or a ruled line between parts
 _BLANKS = re.compile(r"\s+")
 
+_ROWS_SHOWN = 6  # of a table
 _ALIKE_SHOWN = 3  # near-duplicates that a terminal names
 
 _STALE = {"gone": "gone: the file no longer exists", "changed": "changed since it was indexed"}
@@ -192,11 +194,20 @@ def _line_in_file(twin: NearDuplicate) -> int | None:
 
 
 def _highlighted(snippet: Snippet, *, colour: bool) -> str:
-    pieces, at = [], 0
-    for start, end in snippet.marks if colour else ():
-        pieces += [_flowing(snippet.text[at:start]), _BOLD, _flowing(snippet.text[start:end]), RESET]
-        at = end
-    pieces.append(_flowing(snippet.text[at:]))
+    """Return a snippet in one line; if it has rows of a table, its first rows in a line each."""
+    cuts = (0, *snippet.rows, len(snippet.text))
+    rows = (_highlighted_part(snippet, start, end, colour=colour) for start, end in pairwise(cuts))
+    return "\n    ".join(islice(filter(None, map(str.strip, rows)), _ROWS_SHOWN))
+
+
+def _highlighted_part(snippet: Snippet, start: int, end: int, *, colour: bool) -> str:
+    pieces, at = [], start
+    for mark in snippet.marks if colour else ():
+        left, right = max(mark[0], start), min(mark[1], end)
+        if left < right:
+            pieces += [_flowing(snippet.text[at:left]), _BOLD, _flowing(snippet.text[left:right]), RESET]
+            at = right
+    pieces.append(_flowing(snippet.text[at:end]))
     return "".join(pieces)
 
 

@@ -30,7 +30,8 @@ def test_a_row_is_printed_below_its_header(vsearch: Vsearch, tmp_path: Path) -> 
     lines = vsearch("query", "--mode", "keyword", '"item 41"', cwd=tmp_path).lines
     assert lines[0].startswith("fees.md:46  Fees")
     assert lines[1] == "    | name | fee since 2026 |"
-    assert lines[2].startswith("    | item 41 | 41 pence | | item 42 | 42 pence |")
+    assert lines[2:8] == [f"    | item {number} | {number} pence |" for number in range(41, 47)]
+    assert len(lines) < 9 or lines[8] == ""  # no more of them
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,19 @@ def test_the_snippet_is_at_the_printed_line(vsearch: Vsearch, library: Path, que
     named = (library / path).read_text().splitlines()[int(line) - 1]
     assert named
     assert shown.strip().split("  ")[0][: len(named) // 2] in named
+
+
+def test_each_row_of_a_table_is_on_a_line_of_its_own(vsearch: Vsearch, tmp_path: Path) -> None:
+    rows = "".join(f"| pump {number} | Leiden | {1900 + number} |\n" for number in range(4))
+    text = f"The pumps of the\ntown are old.\n\n| name | place | year |\n|---|---|---|\n{rows}\nThey are kept\nwell."
+    write_files(tmp_path, {"pumps.md": text})
+    vsearch("index", ".", cwd=tmp_path)
+    shown = vsearch("query", "--mode", "keyword", "-k", "1", "pump 0 Leiden 1900", cwd=tmp_path).lines
+    assert shown[1:] == [
+        "    | name | place | year |",
+        *(f"    | pump {number} | Leiden | {1900 + number} |" for number in range(4)),
+        "    They are kept well.",
+    ]
 
 
 def test_the_line_is_that_of_the_row_even_below_a_repeated_header(vsearch: Vsearch, project: Path) -> None:

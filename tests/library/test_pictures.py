@@ -124,3 +124,38 @@ def test_searches_are_limited_to_pictures_or_to_other_files(tmp_path: Path, embe
         assert hits["trip/heron.JPG"]["image"] == {"width": 40, "height": 20}
         assert hits["trip/notes.md"]["kind"] == "text"
         assert "image" not in hits["trip/notes.md"]
+
+
+@pytest.mark.slow
+def test_the_box_of_a_hit_covers_the_pixels_of_its_words(tmp_path: Path, embedder: WordEmbedder) -> None:
+    pytest.importorskip("rapidocr")
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    size = (800, 600)
+    words = {(60, 80): "The weir keeper lives here", (300, 480): "Platform nine is closed today"}
+    pages = []
+    for place, text in words.items():
+        page = Image.new("RGB", size, "white")
+        ImageDraw.Draw(page).text(place, text, "black", font=ImageFont.load_default(28))
+        pages.append(page)
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    pages[0].save(folder / "scan.tiff", save_all=True, append_images=pages[1:])
+    pages[1].save(folder / "scan.pdf", resolution=100)
+    with vsearch.open_index(tmp_path, create=True, open_embedder=lambda _spec: embedder) as index:
+        assert index.update([folder], ocr=True).failed == 0
+        for page, (query, name, number) in zip(
+            (*pages, pages[1]),
+            (("weir keeper", "scan.tiff", 1), ("platform nine", "scan.tiff", 2), ("platform nine", "scan.pdf", 1)),
+            strict=True,
+        ):
+            hits = index.search(query, mode="keyword", where=f"path LIKE '%{name}'").hits
+            (box,) = [hit.box for hit in hits if hit.page == number and query.split()[0] in hit.text.lower()]
+            assert box is not None
+            rows, columns = np.nonzero(np.asarray(page.convert("L")) < 128)
+            inside = (box.left * size[0] <= columns) & (columns <= box.right * size[0])
+            inside &= (box.top * size[1] <= rows) & (rows <= box.bottom * size[1])
+            assert inside.mean() > 0.98, (name, number, box)
+            around = ((columns.max() - columns.min()) * (rows.max() - rows.min())) / (size[0] * size[1])
+            assert (box.right - box.left) * (box.bottom - box.top) < 2.5 * around, "the box is not much larger"

@@ -15,6 +15,7 @@ from support import WordEmbedder
 import vsearch_core as vsearch
 from vsearch_core.model import HASH_BITS, HASH_WINDOWS, PICTURE
 from vsearch_core.search import picture_groups as module
+from vsearch_core.search.hash_buckets import best_blocks, cut_into, near_pairs
 from vsearch_core.search.picture_groups import Hashes, hashes_of, is_undescribed, picture_groups
 from vsearch_core.text.extract.registry import extract
 
@@ -90,8 +91,15 @@ def test_a_threshold_of_one_finds_equal_hashes_only() -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 2**32), count=st.integers(2, 150), threshold=st.sampled_from([0.5, 0.75, 0.8, 0.9, 1.0]))
-def test_the_kernel_finds_the_groups_that_comparing_all_hashes_finds(seed: int, count: int, threshold: float) -> None:
+@given(
+    seed=st.integers(0, 2**32),
+    count=st.integers(2, 150),
+    threshold=st.sampled_from([0.5, 0.75, 0.8, 0.9, 1.0]),
+    blocks=st.integers(20, 29),
+)
+def test_kernels_find_the_groups_that_comparing_all_hashes_finds(
+    seed: int, count: int, threshold: float, blocks: int
+) -> None:
     chance = np.random.default_rng(seed)
     bits = chance.random((count, HASH_WINDOWS, HASH_BITS)) < 0.5
     likeness = chance.uniform(0, 0.3, count)  # windows differ from the whole by up to this share of bits
@@ -104,6 +112,9 @@ def test_the_kernel_finds_the_groups_that_comparing_all_hashes_finds(seed: int, 
         patch.setattr(module, "_FEW", count)
         expected = picture_groups(hashes, threshold)
         patch.setattr(module, "_FEW", 0)
+        patch.setattr(module, "best_blocks", lambda _pictures, _radius: ())
+        assert picture_groups(hashes, threshold) == expected
+        patch.setattr(module, "best_blocks", lambda _pictures, radius: cut_into(blocks, radius) if radius else ())
         assert picture_groups(hashes, threshold) == expected
 
 
@@ -228,3 +239,32 @@ def test_a_picture_without_a_vector_is_compared_by_its_hash(monkeypatch: pytest.
         assert [group for group, _ in picture_groups(hashes[:3], 0.8, vectors[:3])] == [(0, 2)]
         assert [group for group, _ in picture_groups(hashes[:3], 0.9, vectors[:3])] == []
         assert [group for group, _ in picture_groups(hashes, 0.9, vectors)] == [(0, 1, 2, 3)]
+
+
+@pytest.mark.parametrize("radius", [36, 57, 72])
+def test_two_hashes_within_the_radius_are_within_that_of_a_block(radius: int) -> None:
+    for count in range(15, min(radius, 45) + 2):
+        blocks = cut_into(count, radius)
+        assert sum(block.width for block in blocks) == HASH_BITS
+        assert [block.start for block in blocks[1:]] == [block.start + block.width for block in blocks[:-1]]
+        assert sum(block.radius + 1 for block in blocks) == radius + 1  # one more in each would be beyond the radius
+        assert all(len(block.masks()) == block.probes for block in blocks[::7])
+
+
+def test_many_pictures_are_not_all_compared() -> None:
+    assert best_blocks(1000, 57) == ()
+    assert best_blocks(10_000, 0) == ()
+    chosen = {pictures: best_blocks(pictures, 57) for pictures in (10_000, 100_000, 1_000_000)}
+    assert all(chosen.values())
+    assert len(chosen[10_000]) > len(chosen[100_000]) > len(chosen[1_000_000])  # fewer blocks have more buckets
+
+
+def test_pairs_of_many_alike_pictures_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vsearch_core.search.hash_buckets._MOST_PAIRS", 7)
+    bits = np.repeat(np.random.default_rng(3).random((1, HASH_WINDOWS, HASH_BITS)) < 0.5, 40, axis=0)
+    words = module._as_words(np.packbits(bits, axis=2))
+    parts = list(near_pairs(words, cut_into(24, 57), 57, np.arange(40)))
+    assert max(len(part) for part in parts) == 7 and len(parts) > 40 * 39 / 7
+    assert {tuple(pair) for part in parts for pair in part.tolist()} == {
+        (one, other) for one in range(40) for other in range(40) if one != other
+    }

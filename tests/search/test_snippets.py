@@ -122,6 +122,13 @@ def test_a_row_is_whole_and_has_its_header(text: str, query: str, shown: str, he
     assert (found.text.split("\n")[0], found.header) == (shown, header)
 
 
+def test_a_snippet_knows_where_its_rows_begin() -> None:
+    found = snippet("Pumps.\n\npump 1;Leiden;1901\npump 2;Delft;1902\npump 3;Gouda;1903\n\nThe end.", "pumps")
+    rows = [found.text[start:].split("\n")[0] for start in found.rows]
+    assert rows == ["pump 1;Leiden;1901", "pump 2;Delft;1902", "pump 3;Gouda;1903", ""]
+    assert snippet("No table, but\ntwo lines.", "table").rows == ()
+
+
 def test_rows_and_their_header_share_the_width() -> None:
     rows = "\n".join(f"pump {number},Leiden,{1900 + number}" for number in range(60))
     found = snippet(f"name,place,year\n{rows}", "33", width=80)

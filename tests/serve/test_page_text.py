@@ -29,6 +29,14 @@ def test_lines_with_a_meaning_of_their_own_stay(line: str) -> None:
     assert flowed(LONG, line) == f"{LONG}\n{line}"
 
 
+@pytest.mark.parametrize(
+    "row", ["Leiden main pumping station | 1874 | repaired | 12 m", "Leiden\tmain pumping station\t1874\tfine"]
+)
+def test_rows_of_a_table_stay(row: str) -> None:
+    assert len(row) >= WRAPPED or "\t" in row
+    assert flowed(LONG, row, row, LONG) == f"{LONG}\n{row}\n{row}\n{LONG}"
+
+
 def test_short_lines_and_code_blocks_stay() -> None:
     assert flowed("The pump", "stands still") == "The pump\nstands still"
     assert flowed("```", LONG, "code", "```") == f"```\n{LONG}\ncode\n```"

@@ -4,9 +4,8 @@ The hash of one picture is compared with the most similar hash of the other, whi
 resemblance is 1 less 1.25 times the share of different bits, so that the usual threshold of texts, 0.8, suits pictures,
 too: `benchmarks.pictures` shows it. Unrelated pictures reach about 0.6.
 
-All pairs are compared, because an index wouldn't pay: at 16 to 20 % different bits, a search by bands of bits (Norouzi,
-Punjani and Fleet, "Fast search in Hamming space with multi-index hashing", CVPR 2012) looks at as many hashes as there
-are. Of many pictures, a kernel compares a pair in about 50 ns: see `kernels.hamming`.
+Few pictures are compared with one another by products of matrices. Of many, a kernel compares all pairs, in about 40 ns
+each (see `kernels.hamming`), and of very many only those with similar blocks of bits (see `hash_buckets`).
 """
 
 import base64
@@ -19,11 +18,13 @@ from numpy.typing import NDArray
 from vsearch_core.json_text import parse_json
 from vsearch_core.model import HASH_BITS, HASH_WINDOWS, PICTURE
 from vsearch_core.search.components import Components
+from vsearch_core.search.hash_buckets import best_blocks, near_pairs
 
 LEAST_RESEMBLANCE = 0.75  # below it, most pairs are unrelated
 _WEIGHT = 1.25  # of the share of different bits
 _BLOCK = 256  # pictures that are compared with as many others at once
 _FEW = 500  # pictures that are compared before the kernel would be loaded
+_PAIRS = 4096  # near pairs whose vectors are compared at once
 _SLACK = 1e-6  # the rounding error of a threshold
 _VECTOR_SLACK = 1e-4  # the rounding error of the cosine of vectors in fixed point
 
@@ -71,24 +72,35 @@ def picture_groups(
     least = max(threshold, LEAST_RESEMBLANCE) - _SLACK
     packed = np.stack(hashes)
     components = Components(len(packed))
-    mark = _mark_by_products if len(packed) <= _FEW else _mark_by_kernel
-    for first, other, alike in mark(packed, least, components.label):
-        near = alike
-        if vectors is not None and alike.any():
-            near = alike & _confirmed(vectors[first : first + _BLOCK], vectors[other : other + _BLOCK], least)
-        for one, two in np.argwhere(near).tolist():
-            if first + one < other + two:
-                components.join(first + one, other + two)
+    for pairs in _near_pairs(packed, least, components.label):
+        for start in range(0, len(pairs), _PAIRS):
+            some = pairs[start : start + _PAIRS]
+            if vectors is not None:
+                some = some[_are_confirmed(vectors[some[:, 0]], vectors[some[:, 1]], least)]
+            for one, two in some.tolist():
+                components.join(one, two)
     return [(tuple(group), _to_first(packed, group)) for group in components.groups()]
 
 
-def _confirmed(ones: NDArray[np.float32], others: NDArray[np.float32], least: float) -> NDArray[np.bool_]:
-    """Return True, (n, m), for pairs whose cosine is high enough, and for those of which one has no vector."""
-    near: NDArray[np.bool_] = ones @ others.T >= least - _VECTOR_SLACK
-    return near | ~np.logical_and.outer(ones.any(axis=1), others.any(axis=1))
+def _are_confirmed(ones: NDArray[np.float32], others: NDArray[np.float32], least: float) -> NDArray[np.bool_]:
+    """Return True for each pair whose cosine is high enough, and for those of which one has no vector."""
+    near: NDArray[np.bool_] = np.einsum("ij,ij->i", ones, others) >= least - _VECTOR_SLACK
+    return near | ~(ones.any(axis=1) & others.any(axis=1))
 
 
-Marks = Iterator[tuple[int, int, NDArray[np.bool_]]]  # the first pictures of two blocks, and which pairs are near
+Pairs = Iterator[NDArray[np.int64]]  # of pictures, (m, 2); the same pair may come twice, also the other way around
+
+
+def _near_pairs(packed: Hashes, least: float, labels: NDArray[np.int64]) -> Pairs:
+    """Yield the pairs whose resemblance is at least `least`, without those that have one label by then."""
+    if len(packed) <= _FEW:
+        yield from _by_products(packed, least)
+        return
+    bits = np.arange(HASH_BITS + 1)
+    radius = int(np.flatnonzero(_resemblance(HASH_BITS - 2 * bits.astype(np.float32)) >= least).max(initial=-1))
+    blocks = best_blocks(len(packed), radius)
+    words = _as_words(packed)
+    yield from near_pairs(words, blocks, radius, labels) if blocks else _by_kernel(words, radius, labels)
 
 
 def _blocks(count: int) -> Iterator[tuple[int, int]]:
@@ -98,42 +110,47 @@ def _blocks(count: int) -> Iterator[tuple[int, int]]:
             yield first, other
 
 
-def _mark_by_products(packed: Hashes, least: float, labels: NDArray[np.int64]) -> Marks:
+def _by_products(packed: Hashes, least: float) -> Pairs:
     for first, other in _blocks(len(packed)):
-        yield first, other, resemblances(packed[first : first + _BLOCK], packed[other : other + _BLOCK]) >= least
+        near = resemblances(packed[first : first + _BLOCK], packed[other : other + _BLOCK]) >= least
+        pairs = np.argwhere(near) + np.array([first, other])
+        yield pairs[pairs[:, 0] < pairs[:, 1]]
 
 
-def _mark_by_kernel(packed: Hashes, least: float, labels: NDArray[np.int64]) -> Marks:
+def _by_kernel(words: NDArray[np.uint64], radius: int, labels: NDArray[np.int64]) -> Pairs:
     from vsearch_core.kernels.hamming import mark_near
 
-    wholes, words, spreads = _by_spread(packed)
-    bits = np.arange(HASH_BITS + 1)
-    radius = int(np.flatnonzero(_resemblance(HASH_BITS - 2 * bits.astype(np.float32)) >= least).max(initial=-1))
-    for first, other in _blocks(len(packed)):
-        ends = min(first + _BLOCK, len(packed)), min(other + _BLOCK, len(packed))
+    count, wholes = len(words), words[:, 0].copy()
+    words, spreads = _by_spread(words)
+    for first, other in _blocks(count):
+        ends = min(first + _BLOCK, count), min(other + _BLOCK, count)
         near = np.zeros((ends[0] - first, ends[1] - other), np.bool_)
         mark_near(wholes, words, spreads, labels, radius, (first, ends[0]), (other, ends[1]), near)
-        yield first, other, near
+        yield np.argwhere(near) + np.array([first, other])
 
 
-def _by_spread(packed: Hashes) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int16]]:
-    """Return the hashes of whole pictures as words; all hashes as words; and how far these are from the first, in bits.
-
-    The first hash of a picture is the one in the middle of all, and the others follow from the farthest one on.
-    """
+def _as_words(packed: Hashes) -> NDArray[np.uint64]:
+    """Return the hashes (n, windows, 6) as words; the last is filled with zeros."""
     count, windows, size = packed.shape
     padded = np.zeros((count, windows, -(-size // 8) * 8), np.uint8)
     padded[:, :, :size] = packed
-    words = padded.view(np.uint64)
-    wholes = words[:, 0].copy()
-    spreads = np.empty((count, windows), np.int16)
+    return padded.view(np.uint64)
+
+
+def _by_spread(words: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int16]]:
+    """Return the hashes of each picture in another order, and how far these are from the first, in bits.
+
+    The first hash of a picture is the one in the middle of all, and the others follow from the farthest one on.
+    """
+    ordered = np.empty_like(words)
+    spreads = np.empty(words.shape[:2], np.int16)
     for number, each in enumerate(words):
         apart = np.bitwise_count(each[:, None] ^ each[None]).sum(axis=2, dtype=np.int16)
         middle = int(apart.sum(axis=0).argmin())
         others = np.argsort(-apart[middle], kind="stable")
         order = np.concatenate([[middle], others[others != middle]])
-        words[number], spreads[number] = each[order], apart[middle][order]
-    return wholes, words, spreads
+        ordered[number], spreads[number] = each[order], apart[middle][order]
+    return ordered, spreads
 
 
 def _to_first(packed: Hashes, group: Sequence[int]) -> tuple[float, ...]:

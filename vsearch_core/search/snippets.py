@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from math import log
@@ -30,13 +30,15 @@ class Snippet:
     """A part of a chunk's text.
 
     `start` is the position of `text` in the chunk, in characters. `marks` are the (start, end) ranges of the query's
-    terms within `text`. `header` is the row of column names, if `text` begins in a later row of a table.
+    terms within `text`. `header` is the row of column names, if `text` begins in a later row of a table. `rows` are the
+    positions in `text`, after its first character, at which a row of a table begins, or the text after a table.
     """
 
     text: str
     start: int
     marks: tuple[tuple[int, int], ...]
     header: str = ""
+    rows: tuple[int, ...] = ()
 
 
 def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, width: int = WIDTH) -> Snippet:
@@ -85,7 +87,14 @@ def best_snippet(chunk: str, weights: Mapping[str, float], analysis: Analysis, w
         by_lines = _whole_lines(chunk, start, end, first, last, width) if block is not None else None
         start, end = by_lines or _narrow(chunk, start, end, first, last, width)
     marks = tuple((left - start, right - start) for left, right, _ in matches if start <= left and right <= end)
-    return Snippet(chunk[start:end], start, marks, header)
+    return Snippet(chunk[start:end], start, marks, header, tuple(_row_starts(blocks, start, end)))
+
+
+def _row_starts(blocks: Sequence[LineBlock], start: int, end: int) -> Iterator[int]:
+    """Yield where the rows of tables begin within a range, and where tables end, counted from the range's start."""
+    for block in blocks:
+        if block.kind == "rows":
+            yield from (at - start for at in (*(line for line, _ in block.lines), block.end) if start < at < end)
 
 
 def _sentence_ends(chunk: str, blocks: Sequence[LineBlock], block_starts: Sequence[int]) -> list[int]:

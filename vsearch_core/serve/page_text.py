@@ -21,6 +21,7 @@ _PROSE = {"", ".txt", ".md", ".markdown", ".rst", ".adoc", ".org", ".tex", ".htm
 _LINE = re.compile(r"[^\n]*\n?")
 _OWN_LINE = re.compile(r"[ \t]*(?:[-*+>|#•:~=_`.\\{\[<]|\d+[.)]|\d+(?:\.\d+)+|[A-Za-z][.)] |$)|[ \t]{4}|\t")
 _HARD_END = re.compile(r"(?:  |\\|\||:)$")
+_ROW = re.compile(r"\S \| |\t")  # of a table
 _FENCE = re.compile(r"[ \t]*(?:```|~~~)")
 
 
@@ -84,7 +85,10 @@ def _joints(text: str) -> Iterator[Range]:
         line = found[0].rstrip("\n")
         is_fence = _FENCE.match(line) is not None
         is_numbered = line[:1].isdigit() and above[:1].isdigit()
-        continues = not (in_code or is_fence or is_numbered or _OWN_LINE.match(line) or _HARD_END.search(above))
+        is_row = _ROW.search(line) or _ROW.search(above)
+        continues = not (
+            in_code or is_row or is_fence or is_numbered or _OWN_LINE.match(line) or _HARD_END.search(above)
+        )
         if continues and len(above) >= WRAPPED:
             yield found.start() - 1, found.start() + len(line) - len(line.lstrip())
         in_code ^= is_fence
