@@ -88,7 +88,7 @@ class PeakMemory:
 
 @dataclass(frozen=True)
 class ProcessCost:
-    """What a command took: seconds, CPU seconds and the peak of memory, in bytes, of all its processes together."""
+    """The seconds, the CPU seconds, and the peak of memory in bytes of a command, all its processes together."""
 
     seconds: float
     cpu_seconds: float

@@ -18,7 +18,7 @@ from vsearch_core.text.files import Thumbnail
 
 pytest.importorskip("PIL")
 
-from image_models import COLOURS, coloured
+from image_models import COLOURS, ColourModel, coloured
 from pictures import drawn, exif, png
 
 MARK = b"a mark that must not get out"
@@ -93,6 +93,22 @@ def test_pages_of_a_tiff_and_figures_of_a_document_have_thumbnails(folder: Path,
         (folder / "red.png").write_bytes(b"no picture any more")
         with pytest.raises(ExtractionError, match=r"page\.html: has no such figure"):
             index.thumbnail("page.html  figure 1", longest=99)
+
+
+def test_figures_about_which_nothing_is_said_have_thumbnails(folder: Path, embedder: WordEmbedder) -> None:
+    (folder / "page.html").write_text("<p>Text</p><img src='red.png'>", encoding="utf-8")
+    with vsearch.open_index(
+        folder,
+        create=True,
+        open_embedder=lambda _spec: embedder,
+        open_image_embedder=lambda _name: ColourModel(),
+        image_model="colours",
+    ) as index:
+        index.update([folder])
+        (hit,) = [each for each in index.search("red").hits if each.path == "page.html" and each.place]
+        assert is_colour(image_of(index.thumbnail(f"{hit.path}  {hit.place}")), (80, 60), "red")
+        with pytest.raises(InputError):
+            index.thumbnail("page.html  figure 2")
 
 
 def test_only_live_unchanged_files_in_named_folders_are_shown(

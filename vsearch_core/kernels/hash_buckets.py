@@ -57,7 +57,7 @@ def near_in_buckets(
     state: Any,
     end: int,
     pairs: Any,
-) -> int:
+) -> Any:
     """Write pairs of pictures, of which a hash of one is near the whole of the other, and return their number.
 
     It returns before `end` if `pairs` is full; the next call goes on from there. Pairs of one label are left out.
