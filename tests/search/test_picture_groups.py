@@ -252,11 +252,11 @@ def test_two_hashes_within_the_radius_are_within_that_of_a_block(radius: int) ->
 
 
 def test_many_pictures_are_not_all_compared() -> None:
-    assert best_blocks(1000, 57) == ()
+    assert best_blocks(1000, 57) == best_blocks(10_000, 57) == ()
     assert best_blocks(10_000, 0) == ()
-    chosen = {pictures: best_blocks(pictures, 57) for pictures in (10_000, 100_000, 1_000_000)}
+    chosen = {pictures: best_blocks(pictures, 57) for pictures in (30_000, 100_000, 1_000_000)}
     assert all(chosen.values())
-    assert len(chosen[10_000]) > len(chosen[100_000]) > len(chosen[1_000_000])  # fewer blocks have more buckets
+    assert len(chosen[30_000]) > len(chosen[100_000]) > len(chosen[1_000_000])  # fewer blocks have more buckets
 
 
 def test_pairs_of_many_alike_pictures_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
