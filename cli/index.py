@@ -143,6 +143,14 @@ def index(
     re_embed: Annotated[
         bool, typer.Option("--re-embed", help="Embed all chunks again, with another model; queries still work.")
     ] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Of a new index, first make quick vectors of all chunks, by a static model, for queries to use until"
+            " those of the model are complete. Later runs continue without the option.",
+        ),
+    ] = False,
     plan: Annotated[
         bool,
         typer.Option(
@@ -204,10 +212,11 @@ def index(
             "a document from stdin": is_document,
             background.FLAG: in_background,
             "--vectors none": vectors == "none",
+            "--quick": quick,
         },
     )
     refuse_idle_options("index", work="re-embed" if re_embed else "update", input="stdin" if is_document else "paths")
-    if any(option is not None for option in (device, base_url, rpm, tpm)):
+    if quick or any(option is not None for option in (device, base_url, rpm, tpm)):
         replaced = embedder if re_embed else None
         refuse_idle_options("index", embedder=replaced or provider_of(folder, embedder))
     walk = choose(folder, include=None, exclude=None, max_file_size=None)
@@ -221,6 +230,7 @@ def index(
     options: UpdateOptions = {
         "walk_defaults": {**walk, "max_file_size": parse_size(walk["max_file_size"])},
         "retry": retry,
+        "quick": quick,
         **reading,
     }
     options.update(_given(include, exclude, max_file_size, no_ignore=no_ignore))  # type: ignore[typeddict-item]
@@ -243,7 +253,8 @@ def index(
                 yes=yes,
                 report=(lambda _: None) if quiet else bar.write,
                 observer=replace(
-                    _with_news(plain, news, verbose=verbose, is_document=is_document), should_pause=should_pause
+                    _with_news(plain, news, verbose=verbose, quiet=quiet, is_document=is_document),
+                    should_pause=should_pause,
                 ),
                 share_vectors=choose(folder, share_vectors=share_vectors or None)["share_vectors"],
                 embedder=embedder,
@@ -298,11 +309,15 @@ def _given(
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _with_news(plain: "Observer", news: News, *, verbose: bool, is_document: bool) -> "Observer":
+def _with_news(plain: "Observer", news: News, *, verbose: bool, quiet: bool, is_document: bool) -> "Observer":
     """Return the observer, which now also writes a line for each file with a problem."""
 
     def left_out(path: str, reason: str) -> None:
         news(f"vsearch: {path}: {reason}; left out of the index")
+
+    def interim_ready(_model: str, coming: str, chunks: int) -> None:
+        if not quiet:
+            news(f"vsearch: queries use quick vectors of {plural(chunks, 'chunk')} now; those of {coming} follow")
 
     def skipped(path: str, reason: str) -> None:
         news(f"skipped {path}: {reason}")
@@ -314,6 +329,8 @@ def _with_news(plain: "Observer", news: News, *, verbose: bool, is_document: boo
         file_incomplete=lambda path, reason: news(f"vsearch: {path}: {reason}; the rest is indexed"),
         file_skipped=left_out if is_document else skipped if verbose else plain.file_skipped,
         source_missing=lambda path: news(f"vsearch: {path}: was indexed before and is missing now; its files stay"),
+        interim_ready=interim_ready,
+        not_quick=lambda model: news(f"vsearch: --quick: the index has vectors of {model} already; it stays with them"),
     )
 
 
@@ -342,6 +359,8 @@ def _report(summary: "UpdateSummary", *, as_json: bool, quiet: bool, verbose: bo
         emit(to_json({"schema": "vsearch.index/1", **facts, "index": str(summary.index)}))
     elif not quiet:
         emit(_summary_text(summary, verbose=verbose))
+    if summary.interim is not None and summary.interim.untuned:
+        complain("the result of `vsearch tune` was for the interim vectors and is deleted; run `vsearch tune` again")
     if summary.interrupted:
         complain(f"interrupted: finished vectors are kept, {_left(summary)}; run the same command again to continue")
         return 130
@@ -352,6 +371,8 @@ def _left(summary: "UpdateSummary") -> str:
     """Return text for what an interrupted run has not done yet, such as "3 files still to read"."""
     left = {"file": (summary.unread, "read"), "chunk": (summary.pending, "embed")}
     parts = [f"{plural(count, what)} still to {do}" for what, (count, do) in left.items() if count]
+    if summary.interim is not None and summary.interim.pending:
+        parts += [f"{plural(summary.interim.pending, 'chunk')} still to embed with {summary.interim.coming}"]
     return " and ".join(parts) or ("segments still to merge" if summary.uncompacted else "some changes still to commit")
 
 
@@ -372,6 +393,8 @@ def _summary_text(summary: "UpdateSummary", *, verbose: bool) -> str:
         parts += f"; {plural(summary.reused, 'chunk')} reused"
     if summary.embedded and not summary.added and not summary.changed:  # of files that an earlier run has read
         parts += f"; {plural(summary.embedded, 'chunk')} embedded"
+    if summary.interim is not None and summary.interim.replaced:
+        parts += f"; vectors of {summary.interim.coming} have replaced the quick ones"
     if summary.outside:
         parts = f"{parts or 'nothing found'}; from outside too: {', '.join(summary.outside)}"
     total = f"{plural(summary.files, 'file')}, {plural(summary.chunks, 'chunk')}"

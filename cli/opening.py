@@ -181,7 +181,7 @@ def provider_of(folder: Path, embedder: str | None = None) -> str:
 
     if (folder / CATALOG_FILE).exists() or address_of(folder) is not None:
         with suppress(IndexNotFoundError), open_any_index(folder) as existing:
-            return existing.fingerprint.provider
+            return (existing.coming or existing.fingerprint).provider
     provider: str = choose(folder, embedder=embedder)["embedder"]
     return provider
 

@@ -106,6 +106,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[When, ...]]] = {
         **dict.fromkeys(("share_vectors", "re_embed", "plan", "watch", "yes", "as_json", "quiet"), ALWAYS),
         **dict.fromkeys(("in_background", "jobs"), ALWAYS),
         "pause_on_battery": when("work", "update"),
+        "quick": (*_FILES, *when("embedder", "local")),
     },
     "query": {
         "mode": ALWAYS,

@@ -38,6 +38,7 @@ def _lines(plan: "Forecast") -> list[tuple[str, str]]:
         *([("outside", ", ".join(plan.outside))] if plan.outside else []),
         ("files", files or "nothing found"),
         ("chunks", f"{plan.chunks:,} new, {plan.embed:,} to embed" + (f", {known:,} reused" if known else "")),
+        *([("first", "quick vectors by a static model, about a thousand chunks a second")] if plan.interim else []),
         ("tokens", f"{plan.tokens:,} or so ({TOKENS_BY})"),
         ("requests", f"{plan.requests:,}"),
         ("time", f"{_duration(plan.seconds)} or so ({_seconds_by(plan)})" if plan.embed else "almost none"),

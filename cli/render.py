@@ -76,8 +76,7 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
         for hit in results.hits:
             emit(to_json(results_json.hit_json(hit)))
     elif arguments.output == "text":
-        if results.coverage < 1 and results.mode != "keyword" and not results.keyword_only:
-            say(f"{int(100 * results.coverage)}% of the chunks are embedded so far; only keywords find the others")
+        _say_what_is_coming(results)
         with paged():
             _emit_text(
                 results,
@@ -98,6 +97,15 @@ def show(results: Results, root: Path, arguments: SearchArguments, min_confidenc
         has_min_score, has_min_confidence = arguments.min_score is not None, min_confidence is not None
         say(_why_nothing(results, has_min_score=has_min_score, has_min_confidence=has_min_confidence))
     return 0 if results.hits else 1
+
+
+def _say_what_is_coming(results: Results) -> None:
+    """Print a line if vectors are still to come, and another one if those there are interim ones."""
+    if results.coverage < 1 and results.mode != "keyword" and not results.keyword_only:
+        say(f"{int(100 * results.coverage)}% of the chunks are embedded so far; only keywords find the others")
+    if results.interim is not None:
+        coming = one_line(results.interim.coming)
+        say(f"ranked by quick vectors of a static model; `vsearch index` replaces them by those of {coming}")
 
 
 def _emit_paths(results: Results, root: Path, *, null: bool) -> None:

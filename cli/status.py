@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from vsearch_core import FileState, Index, ServerIndex, Status, TunedFusion
     from vsearch_core.model import Fingerprint, JsonValue
+    from vsearch_core.search.fusion import Fusion
 
 LINES_AT_ONCE = 1000
 
@@ -49,6 +50,7 @@ def status(
     """
     from vsearch_core import Index
     from vsearch_core.index.runs import read_run
+    from vsearch_core.search.fusion import INTERIM_FUSION, Fusion
 
     if following:
         refuse_together("--follow", {"--files": by_file})
@@ -68,7 +70,8 @@ def status(
         more["warm_helper"] = None if pid is None else {"pid": pid}
         emit(to_json({"schema": "vsearch.status/1", **asdict(found), **more}))
     else:
-        lines = [*_lines(found, root), ("fusion", _fusion(tuned, verdicts))]
+        usual = Fusion() if found.coming is None else INTERIM_FUSION
+        lines = [*_lines(found, root), ("fusion", _fusion(tuned, usual, verdicts))]
         lines += (
             []
             if pid is None
@@ -103,14 +106,19 @@ def _lines(status: "Status", root: Path) -> list[tuple[str, str]]:
     )
     files += f"; only keywords find {status.keyword_files:,} of them until then" if status.keyword_files else ""
     begun = "another model's vectors: run the same `vsearch index --re-embed` to continue"
-    pending = [text for text, there in ((files, status.pending_files), (begun, status.re_embedding)) if there]
+    unfinished = status.re_embedding and status.coming is None
+    pending = [text for text, there in ((files, status.pending_files), (begun, unfinished)) if there]
+    if status.coming is not None:
+        texts = f"{plural(status.coming_texts, 'text')} embedded so far"
+        pending.append(f"vectors of {status.coming.model}, {texts}: run `vsearch index` to continue")
+    interim = "" if status.coming is None else f"; interim, {status.coming.model} replaces it"
     return [
         ("index", f"{status.index} (format {status.format}, generation {status.generation})"),
         ("sources", (", ".join(_source(path, status.walks[path]) for path in status.sources) or "none") + without),
         *([("outside", f"{', '.join(status.outside)} (not in {root})")] if status.outside else []),
         ("files", f"{status.files:,}" + _incomplete(status)),
         ("chunks", f"{status.chunks:,} in {plural(status.segments, 'segment')}{graphs}{lists}{codes}{dead}"),
-        ("model", f"{model.model} ({model.provider}, {model.dimension} dimensions, {model.pooling})"),
+        ("model", f"{model.model} ({model.provider}, {model.dimension} dimensions, {model.pooling}){interim}"),
         *([("pictures", _pictures(status, status.image_model))] if status.image_model else []),
         (
             "chunking",
@@ -163,12 +171,10 @@ def _file_line(root: Path, file: "FileState") -> str:
     return f"{file.state:<8} {path}" + (f": {one_line(file.reason)}" if file.reason else "")
 
 
-def _fusion(tuned: "TunedFusion | None", verdicts: int) -> str:
+def _fusion(tuned: "TunedFusion | None", usual: "Fusion", verdicts: int) -> str:
     """Return text about the way queries combine keyword and vector scores, and its measured quality."""
-    from vsearch_core.search.fusion import Fusion
-
     waiting = f"; {plural(verdicts, 'verdict')} of `vsearch feedback`" if verdicts else ""
     if tuned is None:
-        return f"{Fusion().in_words}{waiting}"
+        return f"{usual.in_words}{waiting}"
     gain = f"nDCG@10 {tuned.ndcg_10:.4f} on held-out queries, {tuned.former_ndcg_10:.4f} before"
     return f"{tuned.fusion.in_words} on {plural(tuned.questions, 'query', 'queries')}: {gain}{waiting}"

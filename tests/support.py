@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.embed.base import Batch, Embedder, normalize_rows
+from vsearch_core.embed.model_files import DISTILLED
 from vsearch_core.index.commit import advance_generation, sweep
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.parts import FILE_IDS, NewSegment, open_former, write_parts
 from vsearch_core.index.progress import Observer
-from vsearch_core.index.settings import IndexOptions
+from vsearch_core.index.re_embedding import re_embed_index
+from vsearch_core.index.settings import COMING, ComingModel, IndexOptions
 from vsearch_core.index.sources import Source
 from vsearch_core.index.writer import UpdateSummary, update_index
 from vsearch_core.model import Fingerprint
@@ -34,7 +36,8 @@ class WordEmbedder:
     """
 
     def __init__(self, model: str = "words", dimension: int = 48, batch: int = 8) -> None:
-        self.fingerprint = Fingerprint("local", model, f"weights of {model}", dimension, "sum+l2")
+        provider = "static" if model.startswith(DISTILLED) else "local"
+        self.fingerprint = Fingerprint(provider, model, f"weights of {model}", dimension, "sum+l2")
         self.batch = batch
         self.embedded: list[str] = []
 
@@ -67,6 +70,14 @@ class NarrowEmbedder(WordEmbedder):
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         shared = np.float32(3 / np.sqrt(self.fingerprint.dimension))
         return normalize_rows(super().embed_queries(texts) + shared)
+
+
+def use_interim_vectors(index: Path) -> None:
+    """Replace the vectors by interim ones, as if a quick run had been stopped before it replaced these."""
+    static = WordEmbedder(DISTILLED + "words")
+    re_embed_index(index, IndexOptions("static", static.fingerprint.model), lambda _: static)
+    with closing(Catalog.open_to_write(index)) as catalog, catalog.transaction():
+        catalog.put_setting(COMING, ComingModel(WordEmbedder().fingerprint, "words").to_setting())
 
 
 def hide_vectors(index: Path, is_hidden: Callable[[str], bool]) -> None:

@@ -29,6 +29,7 @@ VECTORS_CHOICES = ("keep", "none")  # of an index: docs/adr/0064-archive-indexes
 PQ_BYTES = (8, 64, 256)  # of a code of product quantisation: at least, by default, at most
 NPROBE = 256  # default `nprobe` of inverted lists: docs/adr/0044-inverted-lists.md
 MAX_NPROBE = 65_536
+INTERIM_ALPHA = 0.5  # the same for interim vectors: docs/adr/0065-static-vectors-first.md
 FUSION_ALPHA = 0.75  # weight of vector scores in convex fusion: docs/adr/0024-fusion-weight.md
 RRF_K = 60
 BM25_K1 = 1.2  # docs/adr/0021-keywords-by-maxscore.md

@@ -253,6 +253,14 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class InterimModels:
+    """The static model that has made an index's interim vectors, and the one whose vectors replace them."""
+
+    model: str
+    coming: str
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedderSpec:
     """A description of an embedder to open.
 

@@ -13,7 +13,7 @@ from .conftest import EVIL_NAME
 KEYS = [
     *("schema", "index", "files", "chunks", "added", "changed", "unchanged", "removed", "skipped", "failed"),
     *("embedded", "reused", "moved", "pending", "uncompacted", "interrupted", "seconds", "partly", "textless"),
-    "outside",
+    *("outside", "interim"),
 ]
 
 

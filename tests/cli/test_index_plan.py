@@ -7,7 +7,18 @@ from process import Vsearch, write_files
 
 KEYS = [
     *("schema", "index", "new", "changed", "gone", "unchanged", "skipped", "failed", "chunks", "embed", "bytes"),
-    *("tokens", "tokens_by", "provider", "model", "recipient", "requests", "seconds", "seconds_by", "outside"),
+    *(
+        "tokens",
+        "tokens_by",
+        "provider",
+        "model",
+        "recipient",
+        "requests",
+        "seconds",
+        "seconds_by",
+        "outside",
+        "interim",
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from process import Vsearch, write_files
 STATUS_KEYS = [
     *("schema", "index", "format", "generation", "last_commit", "sources", "removed", "files", "chunks", "segments"),
     *("dead_rows", "graph_segments", "graph_rows", "ann", "ivf_segments", "ivf_rows"),
-    *("pq_segments", "pq_rows", "vectors", "coded_segments", "coded_rows"),
+    *("pq_segments", "pq_rows", "vectors", "coded_segments", "coded_rows", "coming", "coming_texts"),
     *(
         "keyword_files",
         "keyword_chunks",

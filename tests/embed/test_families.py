@@ -12,6 +12,7 @@ from vsearch_core.embed.base import embed_all
 from vsearch_core.embed.local import LocalEmbedder
 from vsearch_core.embed.models import open_model
 from vsearch_core.embed.onnx.families import FAMILIES
+from vsearch_core.embed.static import StaticEmbedder
 from vsearch_core.embed.torch import TorchEmbedder
 from vsearch_core.errors import ModelError
 
@@ -134,3 +135,12 @@ def test_modules_in_another_order_are_named(tmp_path: Path) -> None:
     )
     with pytest.raises(ModelError, match="module Pooling after Normalize isn't supported"):
         open_model(str(folder))
+
+
+@pytest.mark.parametrize("architecture", ["bert", "xlm-roberta", "mpnet"])
+def test_a_static_model_is_distilled_from_any_family(tmp_path: Path, empty_cache: Path, architecture: str) -> None:
+    folder = add_modules(write_model(tmp_path / "tiny", architecture))
+    static = StaticEmbedder(open_model(f"distilled:{folder}", kind="static"))
+    vectors = embed_all(static, ["the cat", "the cat", "a dog"])
+    assert (static.fingerprint.model, vectors.shape) == ("distilled:tiny", (3, 16))
+    assert vectors[0] @ vectors[1] > 0.999 > vectors[0] @ vectors[2]

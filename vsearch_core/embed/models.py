@@ -15,7 +15,13 @@ from pathlib import Path
 from vsearch_core import config
 from vsearch_core.embed import model_files
 from vsearch_core.embed.foreign_errors import model_errors
-from vsearch_core.embed.model_files import DEFAULT_WEIGHTS, ModelFiles, ModelReference, Origin
+from vsearch_core.embed.model_files import (
+    DEFAULT_WEIGHTS,
+    RECIPE,
+    ModelFiles,
+    ModelReference,
+    Origin,
+)
 from vsearch_core.embed.onnx.runtime import Precision, best_precision
 from vsearch_core.embed.prepared import DESCRIPTION, ModelKind, PreparedModel, file_stamp, load_prepared
 from vsearch_core.errors import ModelError
@@ -116,11 +122,14 @@ def open_model(
     Raises:
         ModelError: The model can't be found or prepared.
     """
-    reference = model_files.parse_model(model)
-    home = _models_dir(cache_dir) / _folder_name(reference, kind)
+    local = model_files.distilled_from(kind, model)
+    reference = model_files.parse_model(model if local is None else local)
+    home = _models_dir(cache_dir) / _folder_name(reference, kind, is_distilled=local is not None)
     prepared = load_prepared(home)
     if isinstance(prepared, PreparedModel) and _is_current(prepared, reference):
         return prepared
+    if local is not None:
+        return _distil(open_model(local, report, "local", cache_dir), home, report)
     try:
         with model_errors(f"model {reference.name}", "can't be read", "model-damaged"):
             source = _FINDERS[kind](reference)
@@ -139,16 +148,31 @@ def open_model(
     return new
 
 
+def _distil(source: PreparedModel, home: Path, report: Callable[[str], None] | None) -> PreparedModel:
+    """Prepare the static model that is distilled from a local one. Raises ModelError."""
+    if report:
+        report(f"distilling a static model from {source.description.name} (once per machine) …")
+
+    def write(folder: Path) -> None:
+        from vsearch_core.embed.distilled import write_distilled_model
+
+        write_distilled_model(source, folder)
+
+    return _prepare(source.description.name, home, write)
+
+
 def is_prepared(kind: str, model: str | None, cache_dir: Path | None = None) -> bool:
     """Return True if the model is prepared, so that opening it fetches nothing and reads none of its own files."""
-    try:
-        reference = model_files.parse_model(model)
-    except ModelError:
-        return False
     kinds: dict[str, ModelKind] = {"local": "local", "static": "static", "image": "image"}
     if kind not in kinds:
         return False
-    prepared = load_prepared(_models_dir(cache_dir) / _folder_name(reference, kinds[kind]))
+    local = model_files.distilled_from(kinds[kind], model)
+    try:
+        reference = model_files.parse_model(model if local is None else local)
+    except ModelError:
+        return False
+    name = _folder_name(reference, kinds[kind], is_distilled=local is not None)
+    prepared = load_prepared(_models_dir(cache_dir) / name)
     return isinstance(prepared, PreparedModel) and _is_current(prepared, reference)
 
 
@@ -158,15 +182,24 @@ def prepare(source: ModelFiles, home: Path, kind: ModelKind = "local") -> Prepar
     If several processes prepare the same model at once, the folder that is complete first is kept. Raises ModelError if
     the weights have the wrong checksum, the model is not supported, or the folder can't be written.
     """
-    from vsearch_core.embed.preparation import write_model_files  # a query needs none of it
 
+    def write(folder: Path) -> None:
+        from vsearch_core.embed.preparation import write_model_files  # a query needs none of it
+
+        write_model_files(kind, source, folder)
+
+    return _prepare(source.name, home, write)
+
+
+def _prepare(name: str, home: Path, write: Callable[[Path], None]) -> PreparedModel:
+    """Let `write` write the files of the model `name` to a folder, and put it in place as `home`."""
     unfinished = home.parent / f".{home.name}.{os.getpid()}.{time.monotonic_ns()}"
     try:
         make_own_folders(unfinished.parent)
         unfinished.mkdir()
         _sweep(home.parent)
-        with model_errors(f"model {source.name}", "can't be prepared", "model-damaged"):
-            write_model_files(kind, source, unfinished)
+        with model_errors(f"model {name}", "can't be prepared", "model-damaged"):
+            write(unfinished)
         _put_in_place(unfinished, home)
     except OSError as error:
         reason = f"can't be written ({error.strerror or error})"
@@ -184,9 +217,10 @@ def _models_dir(cache_dir: Path | None) -> Path:
     return (cache_dir or config.default_cache_dir()) / "models"
 
 
-def _folder_name(reference: ModelReference, kind: ModelKind) -> str:
+def _folder_name(reference: ModelReference, kind: ModelKind, *, is_distilled: bool = False) -> str:
     """Return a folder name for the model. Two models from different folders get different names."""
-    name = ("" if kind == "local" else f"{kind}--") + reference.name.replace("/", "--")
+    name = f"distilled-{RECIPE}--" if is_distilled else "" if kind == "local" else f"{kind}--"
+    name += reference.name.replace("/", "--")
     if reference.folder is not None:
         from hashlib import sha256
 

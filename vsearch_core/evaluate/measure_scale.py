@@ -1,7 +1,7 @@
 """Measure the scale of an index's scores by vectors, for models whose confidence isn't calibrated. No judgements."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from vsearch_core import config
 from vsearch_core.embed.base import Embedder
 from vsearch_core.embed.providers import is_local, is_symmetric
-from vsearch_core.errors import IndexLockedError
+from vsearch_core.errors import IndexLockedError, ModelError
 from vsearch_core.evaluate.known_items import partial_sentences
 from vsearch_core.index.settings import VECTOR_SCALE
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
@@ -38,21 +38,8 @@ def refresh_scale(index: Path, embedder: Embedder) -> None:
     queries in another way. The default model needs no scale. If another process is writing the index, nothing is
     stored. Raises ModelError, IndexCorruptError and StorageError.
     """
-    if is_calibrated(embedder.fingerprint):
-        return
-    with storage_errors(index), open_snapshot(index) as snapshot:
-        if snapshot.vector_segments < len(snapshot.segments):  # some chunks are not embedded yet
-            return
-        chunks = sum(record.chunks for record in snapshot.catalog.files(live=True).values())
-        known = load_measured_scale(snapshot.catalog)
-        if known is not None and not known.is_outdated(chunks):
-            return
-        if is_local(embedder.fingerprint.provider):
-            measured = _of_sentences(snapshot, chunks, embedder)
-        else:
-            measured = _of_neighbours(snapshot, chunks) if is_symmetric(embedder.fingerprint) else None
-    value = "" if measured is None else measured.to_setting()
-    if known is None and measured is None:
+    value = _new_value(index, embedder)
+    if value is None:
         return
     try:
         with (
@@ -64,6 +51,38 @@ def refresh_scale(index: Path, embedder: Embedder) -> None:
             catalog.put_setting(VECTOR_SCALE, value)
     except IndexLockedError:
         return  # its writer measures the scale itself, or the next one does
+
+
+def refresh_scale_of(catalog: Catalog, embedder: Embedder) -> None:
+    """Do the same as `refresh_scale` for an index whose catalog this process has open for writing.
+
+    If the model fails, no scale is stored, so that keywords alone decide the confidence.
+    """
+    with suppress(ModelError):
+        value = _new_value(catalog.index, embedder)
+        if value is not None:
+            with catalog.transaction():
+                catalog.put_setting(VECTOR_SCALE, value)
+
+
+def _new_value(index: Path, embedder: Embedder) -> str | None:
+    """Return the value of the setting VECTOR_SCALE, or None if it needn't be changed."""
+    if is_calibrated(embedder.fingerprint):
+        return None
+    with storage_errors(index), open_snapshot(index) as snapshot:
+        if snapshot.vector_segments < len(snapshot.segments):  # some chunks are not embedded yet
+            return None
+        chunks = sum(record.chunks for record in snapshot.catalog.files(live=True).values())
+        known = load_measured_scale(snapshot.catalog)
+        if known is not None and not known.is_outdated(chunks):
+            return None
+        if is_local(embedder.fingerprint.provider):
+            measured = _of_sentences(snapshot, chunks, embedder)
+        else:
+            measured = _of_neighbours(snapshot, chunks) if is_symmetric(embedder.fingerprint) else None
+    if known is None and measured is None:
+        return None
+    return "" if measured is None else measured.to_setting()
 
 
 def _of_sentences(snapshot: Snapshot, chunks: int, embedder: Embedder) -> MeasuredScale | None:

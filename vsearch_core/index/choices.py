@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vsearch_core import config
 from vsearch_core.allowed import allow, allowed
+from vsearch_core.embed.model_files import distilled_from
 from vsearch_core.embed.providers import is_local
 from vsearch_core.errors import InputError, VsearchError
 from vsearch_core.index.settings import IndexOptions, IndexSettings
@@ -29,12 +30,15 @@ _SECOND = 1_000_000_000  # nanoseconds
 def settings_of(spec: EmbedderSpec) -> dict[str, str]:
     """Return what a spec names besides the default embedder and its model, by the name of the setting.
 
-    A remote provider's model is left out: nothing is fetched or read for it here.
+    A remote provider's model is left out: nothing is fetched or read for it here. A static model that is distilled on
+    this machine counts as the local model that it is made from.
     """
     local = is_local(spec.provider)
+    source = distilled_from(spec.provider, spec.model)
+    provider, model = (spec.provider, spec.model) if source is None else ("local", source)
     named = {
-        "embedder": spec.provider if spec.provider != config.EMBEDDER else None,
-        "model": spec.model if local and not _is_default_model(spec.model) else None,
+        "embedder": provider if provider != config.EMBEDDER else None,
+        "model": model if local and not _is_default_model(model) else None,
         "base_url": None if local else spec.base_url,
     }
     return {key: value for key, value in named.items() if value is not None}

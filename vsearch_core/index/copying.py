@@ -94,7 +94,9 @@ class LocalCopySource:
     """The files of a local index. Raises IndexCorruptError if they are damaged."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Read the files of the snapshot."""
+        """Read the files of the snapshot. Raises InputError if its vectors are interim ones."""
+        if snapshot.settings.coming is not None:
+            raise InputError(str(snapshot.catalog.index), "it has only interim vectors yet", "not-embedded")
         self._snapshot = snapshot
         self.settings: Mapping[str, str] = snapshot.catalog.settings()
         self._ids = sorted(record.id for record in snapshot.catalog.files(live=True).values())

@@ -13,13 +13,19 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
+from vsearch_core import config
 from vsearch_core.embed.base import OpenEmbedder
+from vsearch_core.embed.model_files import DISTILLED
 from vsearch_core.embed.open import recipient
 from vsearch_core.embed.providers import OPENAI_ADDRESS
 from vsearch_core.embed.tokens import BYTES_PER_TOKEN, COST_PER_TOKEN
+from vsearch_core.index.interim import refuse_other_provider
 from vsearch_core.index.kept_documents import keep_documents, kept_source
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.named_sources import outside_paths
+from vsearch_core.index.parts import CHUNK_IDS, FILE_IDS, read_ids
 from vsearch_core.index.progress import Observer, StoppedError
 from vsearch_core.index.re_embedding import lacks_windows, live_texts, new_spec
 from vsearch_core.index.settings import (
@@ -32,7 +38,7 @@ from vsearch_core.index.settings import (
 from vsearch_core.index.snapshot import Snapshot, open_snapshot
 from vsearch_core.index.sources import Source, WalkOptions, catalog_sources
 from vsearch_core.index.staging import staged_blocks
-from vsearch_core.index.unembedded import live_chunks_without_vectors, text_blocks, unembedded_chunks
+from vsearch_core.index.unembedded import has_vectors, live_chunks_without_vectors, text_blocks, unembedded_chunks
 from vsearch_core.index.writer import is_new_index, scan
 from vsearch_core.model import EmbedderSpec, Fingerprint, RawDocument
 from vsearch_core.own_files import make_own_folder
@@ -53,7 +59,8 @@ class Forecast:
     and texts that the index has embedded don't count. Vectors that other indexes share are not considered. These texts
     have `bytes` bytes of UTF-8, which is about `tokens` tokens. `recipient` is the host to which they would be sent in
     `requests` requests, or None if the embedder is local. `seconds` is the estimated time of the embedding alone.
-    `outside` are the sources outside the folder around the index.
+    `outside` are the sources outside the folder around the index. `interim` is the static model that makes interim
+    vectors first, or None if there are none; its time is not part of `seconds`.
     """
 
     index: Path
@@ -73,6 +80,7 @@ class Forecast:
     requests: int
     seconds: float
     outside: tuple[str, ...] = ()
+    interim: str | None = None
 
 
 def forecast(
@@ -87,6 +95,7 @@ def forecast(
     reading: ExtractOptions = ExtractOptions(),  # noqa: B008 - frozen
     limits: IndexLimits = DEFAULT_LIMITS,
     documents: Sequence[RawDocument] = (),
+    quick: bool = False,
 ) -> Forecast:
     """Return a forecast of `update_index` with the same arguments. Send nothing, and don't change the index.
 
@@ -102,6 +111,7 @@ def forecast(
             sources = (kept_source(place, walk),)
         settings = IndexSettings.from_catalog(catalog)
         refuse_other_options(str(index), settings, options)
+        interim = _interim_model(catalog, settings, observer, quick=quick)
         changes = scan(place, catalog, settings, sources, observer, reading, limits, walk=walk, retry=retry)
         with closing(changes.stager) as stager:
             stager.stage_all()
@@ -110,7 +120,12 @@ def forecast(
         staged, counts = catalog.files(live=False), changes.counts()
         changed = sum(path in changes.live for path in staged)
         spec = options.spec if is_new else options.spec_for(settings)
-        texts = _Texts(_unembedded_texts(catalog, index, limits.chunks_per_block))
+        if settings.coming is None:
+            texts = _Texts(_unembedded_texts(catalog, index, limits.chunks_per_block))
+        else:
+            gone = {changes.live[path].id for path in staged if path in changes.live}
+            gone |= {record.id for record in changes.removals(index.parent).files}
+            texts = _Texts(_texts_for_coming(catalog, index, gone, limits.chunks_per_block))
         return replace(
             _forecast_embedding(index, spec, open_embedder, texts),
             new=len(staged) - changed,
@@ -120,7 +135,19 @@ def forecast(
             skipped=counts.skipped,
             failed=counts.failed,
             outside=outside_paths(index.parent, catalog_sources(index.parent, catalog)),
+            interim=interim,
         )
+
+
+def _interim_model(catalog: Catalog, settings: IndexSettings, observer: Observer, *, quick: bool) -> str | None:
+    """Return the name of the static model that makes interim vectors, or None. Raises ArgumentError."""
+    if quick:
+        refuse_other_provider(settings.target)
+    if settings.coming is not None:
+        return settings.model
+    if quick and has_vectors(catalog):
+        observer.not_quick(settings.fingerprint.model)
+    return DISTILLED + (settings.model or config.MODEL) if quick and not has_vectors(catalog) else None
 
 
 def forecast_re_embedding(
@@ -148,7 +175,7 @@ def forecast_re_embedding(
 
 def _is_made_by(snapshot: Snapshot, spec: EmbedderSpec, open_embedder: OpenEmbedder) -> bool:
     """Return True if the embedder made the index's vectors. A remote embedder is compared by name only."""
-    if spec != snapshot.settings.spec:
+    if spec != snapshot.settings.spec or snapshot.settings.coming is not None:
         return False
     if recipient(spec) is not None:
         return True
@@ -162,8 +189,12 @@ def _forecast_embedding(index: Path, spec: EmbedderSpec, open_embedder: OpenEmbe
     host = recipient(spec)
     requests = 0 if host is None else -(-texts.distinct // _texts_per_request(spec))
     return Forecast(
-        **dict.fromkeys(("new", "changed", "gone", "unchanged", "skipped", "failed"), 0),
-        outside=(),
+        new=0,
+        changed=0,
+        gone=0,
+        unchanged=0,
+        skipped=0,
+        failed=0,
         index=index,
         chunks=texts.chunks,
         embed=texts.distinct,
@@ -231,6 +262,22 @@ def _unembedded_texts(catalog: Catalog, index: Path, block_chunks: int) -> Itera
     live = text_blocks(catalog, unembedded_chunks(catalog, index)[0], block_chunks)
     for chunk_id, text in chain.from_iterable(chain(live, staged_blocks(catalog, block_chunks))):
         yield text, partial(catalog.find_embedded_copy, chunk_id, without_vectors)
+
+
+def _texts_for_coming(
+    catalog: Catalog, index: Path, gone: set[int], block_chunks: int
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield the text of each chunk, and a function that finds no vector: those that are made already don't count.
+
+    `index` is the folder of the segments. The chunks of the files `gone` are left out.
+    """
+    ids = [np.empty(0, np.int64)]
+    for record in catalog.segments():
+        stays = record.alive & ~np.isin(read_ids(index, record, FILE_IDS), list(gone))
+        ids.append(read_ids(index, record, CHUNK_IDS)[stays])
+    live = text_blocks(catalog, np.concatenate(ids), block_chunks)
+    for _, text in chain.from_iterable(chain(live, staged_blocks(catalog, block_chunks))):
+        yield text, lambda: None
 
 
 class _Texts:

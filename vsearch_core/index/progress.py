@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from vsearch_core.errors import VsearchError
 
 EMBEDDING_PICTURES = "embedding pictures"
+RE_EMBEDDING = "re-embedding"  # the stage that makes the vectors which replace interim ones
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a run in its present stage: `done` of `total` steps.
 
-    `stage` is "reading" (of files), "embedding" (of chunks), EMBEDDING_PICTURES, "linking" (of rows in a graph) or
-    "rebuilding keywords" (of segments). Reading and embedding alternate, so the totals of chunks and pictures grow
-    while there are files to read.
+    `stage` is "reading" (of files), "embedding" (of chunks), RE_EMBEDDING (of chunks that have interim vectors),
+    EMBEDDING_PICTURES, "linking" (of rows in a graph) or "rebuilding keywords" (of segments). Reading and embedding
+    alternate, so the totals of chunks and pictures grow while there are files to read.
     """
 
     stage: str
@@ -52,6 +53,10 @@ class Observer:
     called between small steps; when it returns True, the run keeps its results and ends. `should_pause()` is called
     there, too: while it returns True, an update waits. `advice(error)` returns a hint for the user about a file that
     another option would make readable, or ""; the hint is stored with the reason.
+
+    `interim_ready(model, coming, chunks)`: all chunks have interim vectors, made by `model`, which searches use until
+    those of `coming` are complete. `not_quick(model)`: the index has vectors of `model` already, so that a quick update
+    makes no interim ones.
     """
 
     progress: Callable[[Progress], None] = _ignore
@@ -65,3 +70,5 @@ class Observer:
     should_stop: Callable[[], bool] = _never
     should_pause: Callable[[], bool] = _never
     advice: Callable[[VsearchError], str] = _no_advice
+    interim_ready: Callable[[str, str, int], None] = _ignore
+    not_quick: Callable[[str], None] = _ignore

@@ -114,7 +114,7 @@ def re_embed_index(
             same["vectors"] = options.vectors or former.vectors
             complete = replace(options, embedder=spec.provider, model=spec.model, base_url=spec.base_url, **same)
             settings = new_settings(complete, embedder.fingerprint)
-            run = _ReEmbedding(catalog, settings, embedder, observer, limits)
+            run = ReEmbedding(catalog, settings, embedder, observer, limits)
             is_made_by = settings == former and not lacks_windows(catalog, embedder)
             done = is_made_by or run.embed_and_swap()
             if done and settings.keeps_none:
@@ -138,9 +138,10 @@ def new_spec(settings: IndexSettings, options: IndexOptions) -> EmbedderSpec:
     """Return the description of the embedder that the options ask for.
 
     If the options name no model, the index keeps its model as long as the provider stays the same. If they name no
-    dimension, it keeps its dimension as long as the model stays the same.
+    dimension, it keeps its dimension as long as the model stays the same. Interim vectors don't count: the index's
+    model is the one that is to come.
     """
-    own = settings.spec
+    own = settings.target.spec
     provider = options.embedder or own.provider
     same_provider = provider == own.provider
     model = options.model or (own.model if same_provider else None)
@@ -157,8 +158,12 @@ def lacks_windows(catalog: Catalog, embedder: Embedder) -> bool:
     return any(batch.windows is not None for batch in embedder.embed_documents(["text"]))
 
 
-class _ReEmbedding:
-    """One run of a re-embedding, with its counts."""
+class ReEmbedding:
+    """One run of a re-embedding, with its counts: of all `chunks`, `done` have new vectors.
+
+    `embedded` texts were embedded by this run, and `kept` ones by runs that were stopped. `untuned` is True if a tuned
+    fusion was deleted. `stage` is the stage of its progress.
+    """
 
     def __init__(
         self,
@@ -167,7 +172,11 @@ class _ReEmbedding:
         embedder: Embedder,
         observer: Observer,
         limits: IndexLimits,
+        *,
+        stage: str = "embedding",
     ) -> None:
+        """Start with no vector embedded. The arguments are those of `re_embed_index`, with the new settings."""
+        self.stage = stage
         self.catalog = catalog
         self.settings = settings
         self.embedder = embedder
@@ -175,7 +184,7 @@ class _ReEmbedding:
         self.limits = limits
         self.segments = catalog.segments()
         self.chunks = sum(segment.live_rows for segment in self.segments)
-        self.embedded = self.kept = 0
+        self.embedded = self.kept = self.done = 0
         self.untuned = False
 
     def embed_and_swap(self) -> bool:
@@ -206,7 +215,6 @@ class _ReEmbedding:
 
     def _embed(self, vectors: VectorFile) -> None:
         """Embed all texts that have no new vector yet. Raises StoppedError."""
-        done = 0
         for texts in live_texts(self.catalog, self.limits.chunks_per_re_embedding_block):
             known = vectors.get(texts)
             new = [text for text in dict.fromkeys(texts) if text not in known]
@@ -214,13 +222,13 @@ class _ReEmbedding:
                 records = batch_records(batch)
                 vectors.put([new[number] for number in batch.indices.tolist()], map(Record.to_bytes, records))
                 self.embedded += len(records)
-                self.observer.progress(Progress("embedding", done + len(known) + len(records), self.chunks))
+                self.observer.progress(Progress(self.stage, self.done + len(known) + len(records), self.chunks))
                 if self.observer.should_stop():
                     break
             if self.observer.should_stop():  # a provider's batches end early then
                 raise StoppedError
-            done += len(texts)
-            self.observer.progress(Progress("embedding", done, self.chunks))
+            self.done += len(texts)
+            self.observer.progress(Progress(self.stage, self.done, self.chunks))
 
     def _swap(self, vectors: VectorFile) -> None:
         """Write one segment of all live rows, and commit it in place of the others."""

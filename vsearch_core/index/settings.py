@@ -22,6 +22,7 @@ CHUNKER = "1"  # version of the chunker: changes when the same document would gi
 ANALYZER = "analyzer"  # the setting with the signature of the analysis that made the postings
 VECTOR_SCALE = "vector_scale"  # the setting with the range of cosines (`search.vector_scale`) of these vectors
 FUSION = "fusion"  # the setting with the tuned fusion (`search.tuned`), which holds for these vectors only
+COMING = "coming"  # the setting with the model whose vectors replace these, "" if there is none
 COMPATIBLE_ANALYZERS = {"1", "2", "3"}  # earlier analyzers whose terms a query can be analyzed into
 
 
@@ -56,10 +57,34 @@ class IndexOptions:
         """Return the description of an existing index's embedder.
 
         `model` and `base_url` of these options replace those of the index: the same model may now be in another folder
-        or at another address.
+        or at another address. If the index has interim vectors, it is the embedder whose vectors replace them.
         """
-        own = settings.spec
+        own = settings.target.spec
         return replace(own, model=self.model or own.model, base_url=self.base_url or own.base_url)
+
+
+@dataclass(frozen=True, slots=True)
+class ComingModel:
+    """The local model whose vectors are to replace an index's interim vectors, and its fingerprint."""
+
+    fingerprint: Fingerprint
+    model: str
+
+    def to_setting(self) -> str:
+        """Return the value as JSON text, which is stored in the index's settings."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_setting(cls, stored: str | None) -> "ComingModel | None":
+        """Return the stored value, or None if there is none. Raises KeyError, TypeError or ValueError."""
+        if not stored:
+            return None
+        values = parse_json(stored)
+        coming = cls(Fingerprint(**values["fingerprint"]), values["model"])
+        check_fingerprint(coming.fingerprint)
+        if coming.fingerprint.provider != config.EMBEDDER or not isinstance(coming.model, str):
+            raise ValueError("the coming model is no local one")
+        return coming
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +95,8 @@ class IndexSettings:
     `EmbedderSpec`). `analyzer` is the version of the analyzer that made the postings. `ann` is one of
     `config.ANN_CHOICES` or "pqN": what large segments get, so that their vectors can be searched faster than by a scan.
     It can be changed at any time. `vectors` is one of `config.VECTORS_CHOICES`: with "none", the index keeps codes of
-    its vectors only (docs/adr/0064-archive-indexes.md).
+    its vectors only (docs/adr/0064-archive-indexes.md). `coming` is the model whose vectors are to replace those of the
+    embedder, if these are interim vectors (docs/adr/0065-static-vectors-first.md).
     """
 
     fingerprint: Fingerprint
@@ -82,6 +108,18 @@ class IndexSettings:
     analyzer: int = field(default=VERSION, compare=False)  # the version that made the postings
     ann: str = field(default=config.ANN_CHOICES[0], compare=False)
     vectors: str = config.VECTORS_CHOICES[0]
+    coming: ComingModel | None = None
+
+    @property
+    def target(self) -> "IndexSettings":
+        """Return the settings that the index has once its interim vectors are replaced; these, if it has none."""
+        if self.coming is None:
+            return self
+        return replace(self, fingerprint=self.coming.fingerprint, model=self.coming.model, coming=None)
+
+    def with_interim(self, fingerprint: Fingerprint, model: str) -> "IndexSettings":
+        """Return the settings of an index whose vectors an interim embedder makes, until this one's replace them."""
+        return replace(self, fingerprint=fingerprint, model=model, coming=ComingModel(self.fingerprint, self.model))
 
     @property
     def keeps_none(self) -> bool:
@@ -122,6 +160,7 @@ class IndexSettings:
             "base_url": self.base_url or "",
             "ann": self.ann,
             "vectors": self.vectors,
+            COMING: "" if self.coming is None else self.coming.to_setting(),
         }
 
     def refuse_impossible_values(self) -> None:
@@ -154,6 +193,7 @@ class IndexSettings:
                 values.get("base_url") or None,  # an index of version 0.1 has none
                 ann=values.get("ann") or config.ANN_CHOICES[0],  # nor this
                 vectors=values.get("vectors") or config.VECTORS_CHOICES[0],  # nor this
+                coming=ComingModel.from_setting(values.get(COMING)),
             )
             chunker, signature = values["chunker"], values[ANALYZER]
             ours = settings.analysis.signature
@@ -231,8 +271,9 @@ def chunk_sizes(options: IndexOptions) -> tuple[int, int]:
 
 
 def refuse_other_options(index: str, settings: IndexSettings, options: IndexOptions) -> None:
-    """Raise IndexMismatchError if an option differs from the index's setting."""
-    made_with = {"embedder": settings.fingerprint.provider, "dimension": settings.fingerprint.dimension}
+    """Raise IndexMismatchError if an option differs from the index's setting, or from the one that is to come."""
+    target = settings.target.fingerprint
+    made_with = {"embedder": target.provider, "dimension": target.dimension}
     _refuse_differences(index, made_with, options, "other-embedder")
     if settings.keeps_none and options.vectors == config.VECTORS_CHOICES[0]:
         raise IndexMismatchError(index, "it has kept no vectors so far", "vectors-not-kept")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vsearch_core import config
 from vsearch_core.ann.flat import from_fixed
 from vsearch_core.embed.base import Batch, Embedder, OpenEmbedder
+from vsearch_core.embed.model_files import distilled_from
 from vsearch_core.index.staging import batch_records
 from vsearch_core.model import EmbedderSpec, Fingerprint
 from vsearch_core.own_files import make_own_folders, open_file
@@ -30,10 +31,17 @@ def sharing(
 ) -> OpenEmbedder:
     """Return a function that opens embedders as `open_embedder` does, with a cache of shared vectors.
 
-    The cache is a file of at most `limit` bytes in `cache_dir`, by default the platform's cache folder.
+    The cache is a file of at most `limit` bytes in `cache_dir`, by default the platform's cache folder. Vectors of
+    distilled static models are not shared: they are made faster than they are looked up.
     """
     path = (cache_dir or config.default_cache_dir()) / SHARED_FILE
-    return lambda spec: SharingEmbedder(open_embedder(spec), spec, path, limit)
+
+    def opened(spec: EmbedderSpec) -> Embedder:
+        embedder = open_embedder(spec)
+        is_distilled = distilled_from(spec.provider, spec.model) is not None
+        return embedder if is_distilled else SharingEmbedder(embedder, spec, path, limit)
+
+    return opened
 
 
 class SharingEmbedder:

@@ -10,6 +10,7 @@ from vsearch_core import config
 from vsearch_core.index.named_sources import outside_paths
 from vsearch_core.index.parts import CODED, GRAPH, IVF, PQ, part_sizes
 from vsearch_core.index.pictures import load_image_model
+from vsearch_core.index.settings import IndexSettings
 from vsearch_core.index.snapshot import Snapshot
 from vsearch_core.index.sources import CHOSEN, Source, catalog_sources, source_to_json
 from vsearch_core.index.unembedded import count_without_staged_vector, live_chunks_without_vectors
@@ -18,7 +19,7 @@ from vsearch_core.own_files import folder_bytes
 from vsearch_core.store.pictures import count_figures, count_pictures
 from vsearch_core.store.states import STATES, FileState, file_states
 from vsearch_core.store.tables import CATALOG_FILE, DAMAGED_DIR, FORMAT
-from vsearch_core.store.vectors import unfinished_re_embeddings
+from vsearch_core.store.vectors import count_vectors, re_embedding_file, unfinished_re_embeddings
 from vsearch_core.text.extract.registry import picture_extensions
 
 
@@ -35,10 +36,12 @@ class Status:
     segments with `coded_rows` rows do; the others are too small as yet. `pending_files` and `pending_chunks` are the
     files and chunks that a run that was stopped, or still goes on, has not embedded; of these, only keywords find the
     `keyword_files` and `keyword_chunks`, and nothing finds the others. `re_embedding` is True if a re-embedding was
-    stopped. `outside` are the sources outside the folder around the index. `walks` has the options with which each
-    source was walked last, by path. `files_by_state` has the number of files in each state of `store.states.STATES`,
-    and in the state "keywords" if there are any. `image_model` identifies the model that sees pictures, of which
-    `picture_vectors` files have a vector, and `figure_vectors` pictures inside documents; it is None if there is none.
+    stopped. `coming` identifies the model whose vectors are to replace the index's interim vectors, or is None if it
+    has none of these; `coming_texts` is the number of texts that it has embedded. `outside` are the sources outside the
+    folder around the index. `walks` has the options with which each source was walked last, by path. `files_by_state`
+    has the number of files in each state of `store.states.STATES`, and in the state "keywords" if there are any.
+    `image_model` identifies the model that sees pictures, of which `picture_vectors` files have a vector, and
+    `figure_vectors` pictures inside documents; it is None if there is none.
     """
 
     index: Path | str
@@ -77,6 +80,8 @@ class Status:
     vectors: str = config.VECTORS_CHOICES[0]
     coded_segments: int = 0
     coded_rows: int = 0
+    coming: Fingerprint | None = None
+    coming_texts: int = 0
 
 
 def read_status(snapshot: Snapshot) -> Status:
@@ -130,7 +135,14 @@ def read_status(snapshot: Snapshot) -> Status:
         vectors=settings.vectors,
         coded_segments=len(coded),
         coded_rows=sum(record.rows for record in coded),
+        coming=None if settings.coming is None else settings.coming.fingerprint,
+        coming_texts=0 if settings.coming is None else _coming_texts(catalog.index, settings),
     )
+
+
+def _coming_texts(index: Path, settings: IndexSettings) -> int:
+    """Return the number of texts that the coming model has embedded."""
+    return count_vectors(re_embedding_file(index, settings.target.to_catalog()))
 
 
 def walks_of(sources: Iterable[tuple[str, Source]]) -> dict[str, dict[str, JsonValue]]:

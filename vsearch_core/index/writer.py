@@ -14,6 +14,7 @@ from vsearch_core.embed.base import Embedder, OpenEmbedder
 from vsearch_core.errors import InputError, ModelError
 from vsearch_core.index.commit import Removals, commit_staged, sweep
 from vsearch_core.index.compaction import compact_until_stopped
+from vsearch_core.index.interim import InterimSummary, begin_interim, open_interim, replace_interim
 from vsearch_core.index.kept_documents import drop_unreadable, keep_documents, kept_source
 from vsearch_core.index.limits import DEFAULT_LIMITS, IndexLimits
 from vsearch_core.index.named_sources import outside_paths, record_named_sources, refuse_unnamed_sources
@@ -100,7 +101,8 @@ class UpdateSummary:
     vector of an equal text, and `pending` chunks have no vector yet.
 
     `interrupted` is True if the update was stopped. `uncompacted` is True if only the merging of segments was stopped.
-    `outside` are the sources outside the folder around the index.
+    `outside` are the sources outside the folder around the index. `interim` tells how far interim vectors were
+    replaced, if the index had some.
     """
 
     index: Path | str
@@ -123,6 +125,7 @@ class UpdateSummary:
     partly: int
     textless: int
     outside: tuple[str, ...] = ()
+    interim: InterimSummary | None = None
 
 
 class UpdatedEngine(Protocol):
@@ -133,6 +136,13 @@ class UpdatedEngine(Protocol):
 
     def known_vectors(self, catalog: Catalog, chunk_ids: Iterable[int]) -> dict[int, bytes]:
         """Return the records of those staged chunks whose texts are embedded already, as `store.reuse` does."""
+
+
+MeasureScale = Callable[[Catalog, Embedder], None]
+
+
+def _measure_nothing(_catalog: Catalog, _embedder: Embedder) -> None:
+    pass
 
 
 def update_index(
@@ -149,6 +159,8 @@ def update_index(
     documents: Sequence[RawDocument] = (),
     engine: UpdatedEngine | None = None,
     open_images: OpenImageEmbedder = no_image_embedder,
+    quick: bool = False,
+    measure_scale: MeasureScale = _measure_nothing,
 ) -> UpdateSummary:
     """Update the index from the given sources, or from all sources of earlier updates if none are given.
 
@@ -162,12 +174,19 @@ def update_index(
     keywords first, so that searches find them early: see docs/adr/0053-progressive-runs.md. An `engine` that keeps the
     index elsewhere gets each commit, with all vectors. `open_images` opens the index's image model, if it has one.
 
-    Raises InputError, IndexNotFoundError if an index has lost its catalog, IndexLockedError, IndexMismatchError,
-    IndexVersionError, ModelError, StorageError, and StoppedError if the observer stops the run while it rebuilds
-    keyword postings that an earlier version of the analyzer made.
+    A `quick` run of an index without vectors first gives all chunks interim vectors by a static model, and replaces
+    them by those of the index's own model when it has made all of these. If it is stopped, the next run, quick or not,
+    continues (docs/adr/0065-static-vectors-first.md). `measure_scale` is called once all interim vectors are there.
+
+    Raises ArgumentError if a quick run isn't possible, InputError, IndexNotFoundError if an index has lost its catalog,
+    IndexLockedError, IndexMismatchError, IndexVersionError, ModelError, StorageError, and StoppedError if the observer
+    stops the run while it rebuilds keyword postings that an earlier version of the analyzer made.
     """
     started = time.perf_counter()
-    run = _Update(index, options, open_embedder, observer, reading, limits, engine, open_images)
+    if quick and engine is not None:
+        raise InputError(str(index), "only local indexes can have interim vectors", "not-on-servers")
+    run = _Update(index, options, open_embedder, observer, reading, limits, engine, open_images, measure_scale)
+    run.quick = quick
     if is_new_index(index, sources, options, has_documents=bool(documents)):
         run.open_first_embedder()
     with storage_errors(index):
@@ -336,7 +355,10 @@ class _Update:
         limits: IndexLimits,
         engine: UpdatedEngine | None,
         open_images: OpenImageEmbedder,
+        measure_scale: MeasureScale,
     ) -> None:
+        self.quick = False
+        self._measure_scale = measure_scale
         self._open_images = open_images
         self._images: ImageEmbedder | None = None
         self.index = index
@@ -347,20 +369,22 @@ class _Update:
         self.limits = limits
         self._open_embedder = open_embedder
         self._embedder: Embedder | None = None
+        self._first: IndexSettings | None = None  # of a new index
         self._keywords_first = False
 
     def open_first_embedder(self) -> None:
         """Open the embedder of a new index and check its settings, before anything is written."""
         self._embedder = self._open_embedder(self.options.spec)
-        new_settings(self.options, self._embedder.fingerprint)
+        self._first = new_settings(self.options, self._embedder.fingerprint)
+        if self.quick:
+            self._embedder, self._first = open_interim(self._first, self._open_embedder)
         self._open_named_images()
 
     def open_catalog(self) -> Catalog:
         """Return the catalog, open for writing. Create it with the settings of the options if it is missing."""
-        if self._embedder is None or (self.index / CATALOG_FILE).exists():
+        if self._first is None or (self.index / CATALOG_FILE).exists():
             return Catalog.open_to_write(self.index)
-        settings = new_settings(self.options, self._embedder.fingerprint)
-        return Catalog.create(self.index, settings.to_catalog())
+        return Catalog.create(self.index, self._first.to_catalog())
 
     def update(
         self, catalog: Catalog, sources: Sequence[Source], started: float, *, walk: WalkOptions, retry: bool
@@ -370,6 +394,8 @@ class _Update:
         record_named_sources(self.index, sources)
         renew_keywords(catalog, settings, self.observer, self.limits)
         sweep(catalog)
+        if self.quick:
+            settings = begin_interim(catalog, settings, self._open_embedder, self.observer)
         changes = scan(
             self.index,
             catalog,
@@ -400,6 +426,9 @@ class _Update:
                 self.engine.push(catalog)
         uncompacted = not interrupted and not compact_until_stopped(catalog, self.observer, self.limits)
         sweep(catalog)
+        interim = None
+        if settings.coming is not None and not interrupted and not uncompacted:
+            interim = self._replace_interim(catalog, settings)
         live, after, counts = changes.live, catalog.files(live=True), changes.counts()
         added = Counter(after[path].hash for path in after.keys() - live.keys())
         removed = Counter(live[path].hash for path in live.keys() - after.keys())
@@ -421,19 +450,37 @@ class _Update:
             pending=count_unembedded(catalog),
             unread=changes.stager.unread,
             uncompacted=uncompacted,
-            interrupted=interrupted or uncompacted,
+            interrupted=interrupted or uncompacted or (interim is not None and not interim.replaced),
             seconds=time.perf_counter() - started,
             partly=partly,
             textless=textless,
             outside=outside_paths(self.index.parent, catalog_sources(self.index.parent, catalog)),
+            interim=interim,
         )
+
+    def _replace_interim(self, catalog: Catalog, settings: IndexSettings) -> InterimSummary:
+        """Replace the interim vectors, which all chunks have now."""
+        static, coming = settings.fingerprint.model, settings.target.fingerprint.model
+        chunks = sum(record.live_rows for record in catalog.segments())
+        if chunks:
+            self._measure_scale(catalog, self._open(settings))
+            self.observer.interim_ready(static, coming, chunks)
+        embedder = self._open_embedder(self.options.spec_for(settings))
+        done = replace_interim(catalog, settings, embedder, self.observer, self.limits)
+        self._embedder = None
+        if done.replaced:
+            compact_until_stopped(catalog, self.observer, self.limits)  # replaces vectors by codes, if only these stay
+            sweep(catalog)
+        return done
 
     def _check_options(self, catalog: Catalog, settings: IndexSettings) -> None:
         refuse_other_options(str(self.index), settings, self.options)
-        if self._embedder is not None:  # another process has made the index meanwhile
-            refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
+        if self._first is not None:  # another process may have made the index meanwhile
+            refuse_other_model(str(self.index), settings.target, self._first.target.fingerprint)
+            if settings.fingerprint != self._first.fingerprint:
+                self._embedder = None
         elif self.options.model is not None or self.options.base_url is not None:
-            self._open(settings)
+            self._refuse_other_model(settings)
             if self.options.base_url is not None:  # the same model at another address
                 with catalog.transaction():
                     catalog.put_setting("base_url", self.options.base_url)
@@ -489,7 +536,7 @@ class _Update:
         if len(live_chunks_without_vectors(catalog)[0]):
             return True
         more = changes.stager.unread > 0 or catalog.count_unembedded() > self.limits.chunks_per_block
-        return more and settings.fingerprint.provider != "static"
+        return more and (settings.fingerprint.provider != "static" or settings.coming is not None)
 
     def _embed_after_keywords(self, catalog: Catalog, settings: IndexSettings, changes: Changes) -> tuple[int, int]:
         """Commit the keywords of all files, then embed chunks, the most useful first. Return the same as `_embed`."""
@@ -555,7 +602,17 @@ class _Update:
         self.observer.progress(Progress("embedding", before + done, total))
 
     def _open(self, settings: IndexSettings) -> Embedder:
+        """Return the embedder that makes the index's vectors: as long as these are interim ones, the static model."""
         if self._embedder is None:
-            self._embedder = self._open_embedder(self.options.spec_for(settings))
+            spec = self.options.spec_for(settings) if settings.coming is None else settings.spec
+            self._embedder = self._open_embedder(spec)
             refuse_other_model(str(self.index), settings, self._embedder.fingerprint)
         return self._embedder
+
+    def _refuse_other_model(self, settings: IndexSettings) -> None:
+        """Raise IndexMismatchError if the options name another model than the index's."""
+        if settings.coming is None:
+            self._open(settings)
+            return
+        coming = self._open_embedder(self.options.spec_for(settings))
+        refuse_other_model(str(self.index), settings.target, coming.fingerprint)

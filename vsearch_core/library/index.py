@@ -18,7 +18,7 @@ from vsearch_core.library.options import (
 from vsearch_core.library.readers import IndexReader, LocalReaders, ReaderPool
 
 if TYPE_CHECKING:
-    from vsearch_core.embed.base import OpenEmbedder
+    from vsearch_core.embed.base import Embedder, OpenEmbedder
     from vsearch_core.evaluate.dataset import Dataset
     from vsearch_core.evaluate.feedback import Verdict
     from vsearch_core.evaluate.tune import TuningResult
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vsearch_core.library.joined import JoinedIndexes
     from vsearch_core.search.fusion import Fusion
     from vsearch_core.search.tuned import TunedFusion
+    from vsearch_core.store.catalog import Catalog
     from vsearch_core.store.check import Fault
     from vsearch_core.store.states import FileState
 
@@ -54,6 +55,12 @@ class Tuning:
     learned: "TuningResult"
     present: "Fusion"
     stored: bool
+
+
+def _measure_interim_scale(catalog: "Catalog", embedder: "Embedder") -> None:
+    from vsearch_core.evaluate.measure_scale import refresh_scale_of
+
+    refresh_scale_of(catalog, embedder)
 
 
 class Index(Evaluating["Snapshot"]):
@@ -149,7 +156,8 @@ class Index(Evaluating["Snapshot"]):
         Args:
             paths: Files and folders to index; if there are none, and no documents in `options`, all paths of earlier
                 calls.
-            options: See `UpdateOptions`. Without `paths`, `include` and the like replace those of all earlier paths.
+            options: See `UpdateOptions`. A call without `quick` continues what one with it has begun. Without `paths`,
+                `include` and the like replace those of all earlier paths.
 
         Raises:
             InputError: A path doesn't exist, a glob is malformed, or `paths` is empty and there is no index yet.
@@ -171,9 +179,10 @@ class Index(Evaluating["Snapshot"]):
                 opener,
                 self._observer,
                 open_images=self._embedders.images.open,
+                measure_scale=_measure_interim_scale,
                 **run,
             )
-            if summary.embedded and not summary.interrupted:
+            if (summary.embedded or summary.interim) and not summary.interrupted:
                 self._measure_vector_scale()
             return summary
 

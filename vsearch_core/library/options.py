@@ -38,6 +38,8 @@ class UpdateOptions(TypedDict, total=False):
         secrets: Also index files that contain private keys.
         source_archives: Also index archives whose files are mostly source code.
         positions: Keep in the metadata of photos where they were taken, and the names of places in their text.
+        quick: Give the chunks of an index without vectors interim vectors by a static model at once, and replace them
+            when the index's own model, which must be a local one, has embedded all chunks.
         documents: Documents to index that are no files, instead of paths. The index keeps them as files in its own
             folder, and replaces one of the same name. Only `Index.remove` removes them.
     """
@@ -53,6 +55,7 @@ class UpdateOptions(TypedDict, total=False):
     secrets: bool
     source_archives: bool
     positions: bool
+    quick: bool
     documents: "Sequence[RawDocument]"
 
 
@@ -192,8 +195,8 @@ def parse_run_options(paths: Iterable[str | Path], options: UpdateOptions) -> "t
     sources = [walk.for_new_source(absolute(path)) for path in paths]
     documents = tuple(options.get("documents", ()))
     check_documents(documents, sources)
-    run = {"walk": walk, "retry": options.get("retry", False), "reading": reading, "documents": documents}
-    return sources, run
+    run = {"walk": walk, "reading": reading, "documents": documents}
+    return sources, run | {name: options.get(name, False) for name in ("retry", "quick")}
 
 
 def _walk_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,13 @@ class Searching(Generic[S]):
         with self._readers.lend() as reader:
             return reader.snapshot.settings.fingerprint
 
+    @property
+    def coming(self) -> "Fingerprint | None":
+        """The identity of the embedder whose vectors are to replace interim ones; None if there are none of these."""
+        with self._readers.lend() as reader:
+            coming = reader.snapshot.settings.coming
+            return None if coming is None else coming.fingerprint
+
     def refresh(self) -> bool:
         """Make the newest committed generation visible to later searches. Return True if there is a newer one."""
         return self._readers.refresh()

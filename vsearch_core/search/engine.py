@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vsearch_core.errors import InputError
 from vsearch_core.index.pictures import ImageModel
-from vsearch_core.model import TEXT
+from vsearch_core.model import TEXT, InterimModels
 from vsearch_core.search.confidence import Evidence
 from vsearch_core.search.filters import Filters
 from vsearch_core.search.fusion import KEYWORD, LOWEST_COSINE, VECTOR, Fusion
@@ -53,6 +53,7 @@ class Candidates:
     what pictures show, or None if these were not searched; some candidates then may be figures in documents about
     which nothing is said, instead of chunks. `coded` (n,) is True for chunks of which the index keeps a code
     instead of a vector, so that their cosines are estimates; None if it has all vectors.
+    `interim` names the models of interim vectors; it is None if there are none.
     """
 
     ids: Ids
@@ -71,6 +72,7 @@ class Candidates:
     coverage: float = 1.0
     pictures: PictureScores | None = None
     coded: NDArray[np.bool_] | None = None
+    interim: InterimModels | None = None
 
     @property
     def exact(self) -> bool:

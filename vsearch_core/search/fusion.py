@@ -52,6 +52,9 @@ class Fusion:
         return f"{words} (tuned)" if self.tuned else words
 
 
+INTERIM_FUSION = Fusion(alpha=config.INTERIM_ALPHA)
+
+
 def requested_fusion(method: str | None, alpha: float | None) -> Fusion:
     """Return a fusion with the given method and alpha. None stands for the default of either."""
     return Fusion(method or config.FUSIONS[0], config.FUSION_ALPHA if alpha is None else alpha)

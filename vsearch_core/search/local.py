@@ -17,7 +17,7 @@ from vsearch_core.index.snapshot import SearchedSnapshot
 from vsearch_core.lexical.bm25 import idf, query_weights
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.lexical.vocabulary import PostingsVocabulary
-from vsearch_core.model import PICTURES, TEXT
+from vsearch_core.model import PICTURES, TEXT, InterimModels
 from vsearch_core.search.confidence import Evidence, VectorScale, calibration_for, is_calibrated
 from vsearch_core.search.engine import CAPABILITIES, Candidates, Ids, Selection, Vectors, unsupported, with_textless
 from vsearch_core.search.filters import Filters
@@ -218,8 +218,14 @@ class LocalSearcher:
             self._coverage,
             pictures,
             self._are_coded(rows)[order] if vector is not None and self._vectors.has_codes else None,
+            self._interim if request.mode != "keyword" else None,
         )
         return with_textless(candidates, *self._pictures.textless_candidates(textless)) if len(textless) else candidates
+
+    @cached_property
+    def _interim(self) -> InterimModels | None:
+        settings = self._snapshot.settings
+        return None if settings.coming is None else InterimModels(settings.fingerprint.model, settings.coming.model)
 
     @cached_property
     def image_model(self) -> ImageModel | None:

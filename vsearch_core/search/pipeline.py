@@ -130,6 +130,7 @@ def search(
         skipped=min(request.offset, ranked),
         more=len(ranking.choice.shown) > request.last,
         coverage=candidates.coverage,
+        interim=candidates.interim,
         re_embedded=ranking.re_embedded,
     )
 

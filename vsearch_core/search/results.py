@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vsearch_core.lexical.query import ParsedQuery
-from vsearch_core.model import Chunk, JsonValue, Section
+from vsearch_core.model import Chunk, InterimModels, JsonValue, Section
 from vsearch_core.search.fusion import Fusion
 from vsearch_core.search.rerank import Reranking
 from vsearch_core.search.snippets import Snippet
@@ -158,6 +158,7 @@ class Results:
     index, of several, that has one.
     `re_embedded` is the number of candidates that were embedded again, because the index keeps only codes of vectors:
     their scores are exact, and those of the other chunks are estimates; it is None if the index has all vectors.
+    `interim` names the models of interim vectors, if the index has these; it is None in mode "keyword".
     """
 
     query: str
@@ -186,3 +187,4 @@ class Results:
     pictures_left_out: bool = False
     coverage: float = 1.0
     re_embedded: int | None = None
+    interim: InterimModels | None = None

@@ -32,6 +32,8 @@ def results_json(results: Results, *, explain: bool = False) -> dict[str, Any]:
         value["keyword_only"] = list(results.keyword_only)
     if results.pictures_left_out:
         value["pictures_left_out"] = True
+    if results.interim is not None:
+        value["interim"] = asdict(results.interim)
     if results.re_embedded is not None:
         value["re_embedded"] = results.re_embedded
     if results.not_reread:

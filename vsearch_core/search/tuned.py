@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 from vsearch_core import config
 from vsearch_core.errors import IndexCorruptError
-from vsearch_core.index.settings import FUSION
+from vsearch_core.index.settings import COMING, FUSION
 from vsearch_core.json_text import parse_json
-from vsearch_core.search.fusion import Fusion, requested_fusion
+from vsearch_core.search.fusion import INTERIM_FUSION, Fusion, requested_fusion
 from vsearch_core.store.catalog import SettingsReader
 
 
@@ -59,8 +59,12 @@ def fusion_of(catalogs: Sequence[SettingsReader]) -> Fusion:
 
 
 def fusion_for(catalog: SettingsReader, fusion: str | None = None, alpha: float | None = None) -> Fusion:
-    """Return the fusion to use: the requested one, or else the index's tuned fusion, or else the default."""
+    """Return the fusion to use: the requested one, or else the index's tuned fusion, or else the default.
+
+    Interim vectors weigh less by default: the model that makes them knows little more than words.
+    """
+    usual = INTERIM_FUSION if catalog.settings().get(COMING) else Fusion()
     if fusion is None and alpha is None:
         found = load_tuned_fusion(catalog)
-        return Fusion() if found is None else found.fusion
-    return requested_fusion(fusion, alpha)
+        return usual if found is None else found.fusion
+    return requested_fusion(fusion, usual.alpha if alpha is None else alpha)

@@ -7,7 +7,7 @@ a file that is damaged, or not a vector file, is deleted and created anew.
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
 from zlib import crc32
@@ -42,6 +42,15 @@ def re_embedding_file(index: Path, settings: Mapping[str, str]) -> Path:
 def unfinished_re_embeddings(index: Path) -> list[Path]:
     """Return the files of the re-embeddings that were started and not finished."""
     return [path for path in list_folder(index, within=index) if path.match("re-embed-*.sqlite")]
+
+
+def count_vectors(path: Path) -> int:
+    """Return the number of vectors in a vector file, which another process may be writing; 0 if it can't be read."""
+    if path.is_symlink() or not path.is_file():
+        return 0
+    with suppress(sqlite3.Error, OSError), closing(_connect(path)) as connection:
+        return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
+    return 0
 
 
 def delete_vector_file(path: Path) -> None:

@@ -46,6 +46,7 @@ _DISPENSABLE = frozenset({"last_commit", "gaps_closed"})  # settings whose loss 
 _OPTIONAL = {
     "ann",
     "vectors",
+    "coming",
     "base_url",
     "generation",
     "fusion",
