@@ -20,7 +20,7 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -79,6 +79,15 @@ def normalise(vectors: NDArray[np.floating]) -> Floats:
 
 def generate(rows: int, seed: int = 0) -> Floats:
     """Return the generated vectors (rows, 384) that the module's docstring describes."""
+    return next(generate_blocks(rows, rows, seed))
+
+
+def generate_blocks(rows: int, block: int, seed: int = 0) -> Iterator[Floats]:
+    """Yield generated vectors (rows, 384) in blocks, so that only an eighth of them must fit in memory.
+
+    With several blocks, the tree grows as a whole up to an eighth of the rows. Then each block grows from its own share
+    of these, so siblings are in the same block.
+    """
     random = np.random.default_rng(seed)
     spread = np.sqrt(1 / (8 + np.arange(DIMENSION))).astype(np.float32)
 
@@ -88,12 +97,20 @@ def generate(rows: int, seed: int = 0) -> Floats:
             some += random.standard_normal(some.shape, np.float32) * (spread * np.float32(scale))
         return vectors
 
+    def grow(vectors: Floats, scale: float, most: int) -> tuple[Floats, float]:
+        while len(vectors) < most:
+            children = random.integers(0, len(vectors), min(most, 2 * len(vectors)))
+            vectors, scale = displace(vectors[children], scale), scale * shrink
+        return vectors, scale
+
     shrink = 2 ** (-1 / LOCAL_DIMENSION)
-    vectors, scale = displace(np.zeros((64, DIMENSION), np.float32), 1.0), shrink
-    while len(vectors) < rows:
-        children = random.integers(0, len(vectors), min(rows, 2 * len(vectors)))
-        vectors, scale = displace(vectors[children], scale), scale * shrink
-    return normalise(displace(vectors, scale / np.sqrt(1 - shrink**2)))  # all displacements that would follow, at once
+    roots = rows if block >= rows else rows // 8
+    vectors, scale = grow(displace(np.zeros((64, DIMENSION), np.float32), 1.0), shrink, roots)
+    for start in range(0, rows, block):
+        stop = min(rows, start + block)
+        own = vectors[start * len(vectors) // rows : stop * len(vectors) // rows]
+        grown, last = grow(own, scale, stop - start)
+        yield normalise(displace(grown, last / np.sqrt(1 - shrink**2)))  # all displacements that would follow, at once
 
 
 def nearest(vectors: Floats, queries: Floats, k: int) -> NDArray[np.int64]:

@@ -16,10 +16,12 @@ from support import SHARED
 from vector_search import NEVER_SCAN, SMALL, Data, check_valid, clustered, oracle, recall, searching, unit
 
 from vsearch_core.ann import flat, hnsw
-from vsearch_core.ann.build import GraphSettings, build, find_unreachable
+from vsearch_core.ann.build import GraphSettings, build, find_unreachable, nodes_together
+from vsearch_core.ann.check import check_graph
 from vsearch_core.ann.searcher import ScanLimits
 from vsearch_core.errors import InputError
 from vsearch_core.kernels.arrays import read_only
+from vsearch_core.store.scratch import ScratchArrays
 
 search = searching(hnsw.GraphSearcher)
 
@@ -85,6 +87,58 @@ def test_the_graph_does_not_depend_on_the_number_of_threads(data: Data, graph: h
     for threads in (1, 2, 3):
         for name, array in build(data[0], threads=threads).arrays().items():
             assert array.tobytes() == graph.arrays()[name].tobytes(), name
+
+
+class TestRegions:
+    """Graphs whose nodes are not linked all together, but a sample first and then region after region."""
+
+    @pytest.fixture(scope="class")
+    def apart(self, data: Data, tmp_path_factory: pytest.TempPathFactory) -> hnsw.Graph:
+        scratch = ScratchArrays(tmp_path_factory.mktemp("scratch"))
+        return build(data[0], together=700, allocate=scratch)
+
+    def test_recall_is_that_of_nodes_linked_together(self, data: Data, graph: hnsw.Graph, apart: hnsw.Graph) -> None:
+        vectors, queries = data
+        best = oracle(vectors, queries, 10)
+        for ef_search in (24, 96):
+            found = [recall(search(each, vectors, queries, 10, ef_search=ef_search), best) for each in (graph, apart)]
+            assert found[1] >= found[0] - 0.01
+
+    def test_the_graph_is_intact_and_has_the_same_nodes(self, data: Data, graph: hnsw.Graph, apart: hnsw.Graph) -> None:
+        check_graph(apart, data[0])
+        assert find_unreachable(apart.neighbors, apart.entries).tolist() == []
+        for name in ("order", "starts", "sketches"):
+            assert apart.arrays()[name].tobytes() == graph.arrays()[name].tobytes(), name
+        assert apart.neighbors.tobytes() != graph.neighbors.tobytes()
+
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_it_depends_neither_on_threads_nor_on_where_arrays_are(
+        self, data: Data, apart: hnsw.Graph, threads: int
+    ) -> None:
+        for name, array in build(data[0], together=700, threads=threads).arrays().items():
+            assert array.tobytes() == apart.arrays()[name].tobytes(), name
+
+    @pytest.mark.parametrize(("rows", "together"), [(1, 1), (40, 1), (300, 16), (300, 299)])
+    def test_any_size_of_regions(self, rows: int, together: int) -> None:
+        vectors = flat.to_fixed(clustered(rows, 32))
+        graph = build(vectors, together=together)
+        check_graph(graph, vectors)
+        found = search(graph, vectors, flat.from_fixed(vectors), 1, ef_search=64, limits=NEVER_SCAN)
+        assert (found.rows[:, 0] == np.arange(rows)).mean() >= 0.99
+
+
+@pytest.mark.parametrize(
+    ("rows", "memory", "together"),
+    [
+        (2_000_000, 4_000_000_000, None),
+        (4_000_000, 4_000_000_000, 1_546_391),
+        (10_000_000, 4_000_000_000, 1_275_773),
+        (19_000_000, 4_000_000_000, 871_993),
+        (20_000_000, 4_000_000_000, 0),
+    ],
+)
+def test_nodes_linked_together_by_memory(rows: int, memory: int, together: int | None) -> None:
+    assert nodes_together(rows, 384, memory) == together
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.25, 0.1, 0.01, 0.001, 0.0])

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from large_segments import DOCS, LIMITS, SMALL, status, write, write_documents
+from numpy.typing import DTypeLike, NDArray
 from support import WordEmbedder, make_index
 
 from vsearch_core.errors import ArgumentError
@@ -16,6 +18,7 @@ from vsearch_core.index.settings import IndexOptions
 from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.recall import recall_faults
 from vsearch_core.store.catalog import Catalog
+from vsearch_core.store.scratch import ScratchArrays
 
 LISTS = replace(SMALL, ann="ivf")
 
@@ -35,8 +38,8 @@ def indexed_rows(root: Path) -> tuple[int, int]:
     ("choice", "rows", "kind"),
     [
         ("auto", 10, "graph"),
-        ("auto", 2_900_000, "graph"),
-        ("auto", 3_000_000, "ivf"),
+        ("auto", 19_000_000, "graph"),
+        ("auto", 20_000_000, "ivf"),
         ("graph", 3_000_000, "graph"),
         ("ivf", 10, "ivf"),
         ("flat", 3_000_000, "flat"),
@@ -48,8 +51,8 @@ def test_policy(choice: str, rows: int, kind: str) -> None:
     assert AnnPolicy(choice, 384).kind(rows, IndexLimits()) == kind
 
 
-def test_the_memory_of_long_vectors_counts() -> None:
-    assert AnnPolicy("auto", 4096).kind(2_000_000, IndexLimits()) == "ivf"
+def test_memory_counts() -> None:
+    assert AnnPolicy("auto", 384).kind(10, replace(IndexLimits(), graph_build_bytes=2000)) == "ivf"
 
 
 def test_a_large_segment_gets_the_chosen_lists(root: Path, embedder: WordEmbedder) -> None:
@@ -97,6 +100,24 @@ def test_without_a_choice_memory_decides(root: Path, embedder: WordEmbedder) -> 
     make_index(root, embedder, DOCS, options=SMALL, limits=replace(LIMITS, graph_build_bytes=1000))
     assert status(root).ann == "auto"
     assert indexed_rows(root) == (0, 170)
+
+
+def test_a_graph_that_does_not_fit_in_memory_is_built_in_files(
+    root: Path, embedder: WordEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    make = ScratchArrays.__call__
+
+    def counted(self: ScratchArrays, shape: tuple[int, int], dtype: DTypeLike) -> NDArray[Any]:
+        made.append(shape[0])
+        return make(self, shape, dtype)
+
+    monkeypatch.setattr(ScratchArrays, "__call__", counted)
+    limits = replace(LIMITS, graph_rows=50, graph_build_bytes=170 * 300)
+    make_index(root, embedder, DOCS, options=SMALL, limits=limits)
+    assert indexed_rows(root) == (170, 0) and set(made) == {170}
+    assert not list(root.rglob("building-*"))
+    assert not check_index(root / ".vsearch", full=True, recall=recall_faults).faults
 
 
 def test_another_choice_holds_from_the_next_run_on(root: Path, embedder: WordEmbedder) -> None:

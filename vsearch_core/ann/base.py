@@ -1,5 +1,6 @@
 """Helpers for the vector algorithms: aligned arrays, threads and a check for finite values."""
 
+import mmap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from vsearch_core.errors import InputError
 from vsearch_core.kernels.constants import CACHE_LINE
 
+Allocate = Callable[[int | Sequence[int], DTypeLike], NDArray[Any]]  # returns an array of zeros, as `aligned` does
 _LARGE_PAGE = 2 << 20  # bytes
 
 
@@ -56,3 +58,21 @@ def check_finite(name: str, vectors: NDArray[np.float32]) -> None:
     if not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         raise InputError(f"{name} {bad[0]}", "the vector has a value that is not finite")
+
+
+def read_ahead(array: NDArray[Any], start: int, stop: int) -> None:
+    """Ask the system to read the rows start … stop - 1 of an array into memory soon, if it is in a mapped file.
+
+    Without that, each page is read when it is first used, one after the other.
+    """
+    memory: Any = array
+    while isinstance(memory, np.ndarray):
+        memory = memory.base
+    if isinstance(memory, memoryview):
+        memory = memory.obj
+    if not isinstance(memory, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):  # Windows has none
+        return
+    rows = array[start:stop]
+    first = rows.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
+    aligned_first = first // mmap.PAGESIZE * mmap.PAGESIZE
+    memory.madvise(mmap.MADV_WILLNEED, aligned_first, first + rows.nbytes - aligned_first)

@@ -2,25 +2,29 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann import sketch, sq8
-from vsearch_core.ann.base import aligned, aligned_copy, check_finite, run_in_chunks
+from vsearch_core.ann.base import Allocate, aligned, check_finite, read_ahead, run_in_chunks
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.ann.hnsw import Graph
+from vsearch_core.ann.regions import split
 from vsearch_core.errors import ArgumentError
 from vsearch_core.kernels.arrays import read_only
-from vsearch_core.kernels.constants import NO_NODE, POOL_BLOCK
+from vsearch_core.kernels.constants import CACHE_LINE, NO_NODE, POOL_BLOCK
 from vsearch_core.kernels.tuples import GraphArrays, Sq8Rows
 
 _BATCH_SHARE = 50  # a batch is at most 1/50 of all nodes (prefix doubling, ParlayANN)
 _LEAST_BATCH = 32
 # Nodes that a thread takes at a time
-_SEARCH_CHUNK = 128
+_SEARCH_CHUNK = 256
 _EDGE_CHUNK = 1024
 _CHUNK = 4096
+_WORKING_SET = 3  # times the bytes of a region: its neighbours', and the sample's nodes near them, are needed, too
+_READ_AHEAD = 4 * _CHUNK  # rows that are requested before they are needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,29 @@ class GraphSettings:
 
 def build_bytes(rows: int, dimension: int) -> int:
     """Return how much memory building a graph takes, in bytes, in addition to the result."""
-    return rows * (dimension + 20 * GraphSettings().degree)
+    return rows * (_needed_throughout(1) + _node_bytes(dimension))
+
+
+def nodes_together(rows: int, dimension: int, memory: int) -> int | None:
+    """Return how many nodes to link at a time, so that building a graph of so many rows takes `memory` bytes.
+
+    Returns None if all can be linked together, and 0 if that is too little memory for any graph: what a build needs
+    from beginning to end must not take more than half of it. See docs/adr/0069-graphs-larger-than-memory.md.
+    """
+    if build_bytes(rows, dimension) <= memory:
+        return None
+    rest = memory - _needed_throughout(rows)
+    return rest // (_WORKING_SET * _node_bytes(dimension)) if 2 * rest >= memory else 0
+
+
+def _node_bytes(dimension: int) -> int:
+    """Return the size of a node's list and code while a graph is built."""
+    return 2 * GraphSettings().degree * np.dtype(np.uint32).itemsize + sq8.code_width(dimension)
+
+
+def _needed_throughout(rows: int) -> int:
+    """Return the size of what a build needs of all rows from beginning to end: sketches, numbers and norms."""
+    return rows * (CACHE_LINE + 40)
 
 
 def build(
@@ -57,12 +83,19 @@ def build(
     settings: GraphSettings | None = None,
     threads: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    allocate: Allocate = aligned,
+    together: int | None = None,
 ) -> Graph:
     """Build the graph of unit vectors (n, d), in fixed point (int16) or float32.
 
     Equal vectors and settings give equal bytes, for any number of threads. See `build_bytes` for the memory
     that it takes. `progress` is called after each batch with the number of linked nodes and of all
-    nodes; an exception from it stops the build. Raises ArgumentError for other arrays, and InputError for a float32
+    nodes; an exception from it stops the build.
+
+    If that is too much memory, `together` is the number of nodes to link at a time (`nodes_together`), and `allocate`
+    makes the large arrays, those of the result too, in mapped files (`store.scratch`). Another number gives another
+    graph, which is about as good. Raises ArgumentError for other arrays, and InputError for a float32
     vector that is not finite.
     """
     settings = settings or GraphSettings()
@@ -74,10 +107,10 @@ def build(
         vectors = to_fixed(floats)
     fixed: NDArray[np.int16] = read_only(vectors)
     order, starts = group_equal_rows(fixed)
-    builder = _Builder(fixed, order[starts[:-1]], settings, max(1, threads))
-    for first, last in batches(len(starts) - 1):
-        builder.add(first, last)
-        progress(last, len(starts) - 1)
+    builder = _Builder(fixed, order[starts[:-1]], settings, max(1, threads), allocate, together)
+    for nodes in builder.batches():
+        builder.add(nodes)
+        progress(builder.done, len(starts) - 1)
     return builder.finish(order, starts)
 
 
@@ -90,7 +123,9 @@ def group_equal_rows(vectors: NDArray[np.int16]) -> tuple[NDArray[np.uint32], ND
     from vsearch_core.kernels.sq8 import hash_rows, mark_first
 
     hashes = np.empty(len(vectors), np.uint64)
-    hash_rows(vectors, hashes)
+    for start in range(0, len(vectors), _CHUNK):
+        read_ahead(vectors, start, min(len(vectors), start + _READ_AHEAD))
+        hash_rows(vectors[start : start + _CHUNK], hashes[start : start + _CHUNK])
     order = np.argsort(hashes, kind="stable").astype(np.uint32)
     first = np.empty(len(vectors), np.bool_)
     mark_first(vectors, order, hashes, first)
@@ -98,14 +133,14 @@ def group_equal_rows(vectors: NDArray[np.int16]) -> tuple[NDArray[np.uint32], ND
     return order, starts
 
 
-def batches(nodes: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges (first, last) of nodes to add in one batch.
+def batches(first: int, stop: int, nodes: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges (first, last) of nodes to add in one batch, up to `stop`.
 
-    A batch has at most as many nodes as all batches before it, and at most 2 % of all nodes (if these are many).
+    A batch has at most as many nodes as all batches before it, and at most 2 % of `nodes` (if these are many).
     """
-    first, most = 1, max(_LEAST_BATCH, nodes // _BATCH_SHARE)
-    while first < nodes:
-        last = min(nodes, 2 * first, first + most)
+    most = max(_LEAST_BATCH, nodes // _BATCH_SHARE)
+    while first < stop:
+        last = min(stop, 2 * first, first + most)
         yield first, last
         first = last
 
@@ -116,46 +151,123 @@ def entry_count(nodes: int) -> int:
 
 
 class _Builder:
-    """A graph under construction, whose lists have room for twice the degree so that few are pruned more than once."""
+    """A graph under construction, whose lists have room for twice the degree so that few are pruned more than once.
+
+    Nodes are linked in the order of their rows' hashes. If they are too many for memory, only the first ones are, as a
+    sample of all nodes, and then region after region (`ann.regions`), whose arrays fit in memory. Nodes are numbered by
+    sample or region and then by the nearest entry node, so that nodes that are used together share pages of memory.
+    """
 
     def __init__(
-        self, vectors: NDArray[np.int16], rows: NDArray[np.uint32], settings: GraphSettings, threads: int
+        self,
+        vectors: NDArray[np.int16],
+        rows: NDArray[np.uint32],
+        settings: GraphSettings,
+        threads: int,
+        allocate: Allocate,
+        together: int | None,
     ) -> None:
         nodes = len(rows)
-        self.settings, self.threads, self.vectors = settings, threads, vectors
-        self.rows = read_only(rows)
+        self.settings, self.threads, self.vectors, self.allocate = settings, threads, vectors, allocate
         self.codec, width = sketch.train(vectors)
         self.codec_arrays = self.codec.kernel_arrays()
-        self.sketches = aligned((nodes, width), np.uint8)
-        self.run(sketch.Encoder(self.codec, vectors, self.rows, self.sketches), 0, nodes, _CHUNK)
-        codes = sq8.encode(vectors, self.rows)
-        self.coded = Sq8Rows(codes.codes, codes.norms)
-        self.neighbors = aligned((nodes, 2 * settings.degree), np.uint32)
-        self.neighbors[:] = NO_NODE
-        self.entries = np.arange(entry_count(nodes), dtype=np.uint32)
+        hashed, cells = self._sketches_and_cells(rows, width)
+        region, self.stops = self._regions(rows, cells, nodes if together is None else together)
+        self.number = np.lexsort((cells, region)).astype(np.uint32)  # of each node in the order of hashes
+        self.rows, self.cells = read_only(rows[self.number]), cells[self.number]
+        self.sketches = allocate(hashed.shape, np.uint8)
+        self.run(lambda a, b: np.take(hashed, self.number[a:b], 0, self.sketches[a:b]), 0, nodes, _CHUNK)
+        inverse = np.empty(nodes, np.uint32)
+        inverse[self.number] = np.arange(nodes, dtype=np.uint32)
+        self.entries = read_only(inverse[: entry_count(nodes)])
+        codes = allocate((nodes, sq8.code_width(vectors.shape[1])), np.uint8)
+        self.coded = Sq8Rows(codes, np.zeros(nodes, np.int32), sq8.train(vectors))
+        self.neighbors = allocate((nodes, 2 * settings.degree), np.uint32)
         self.graph = GraphArrays(self.neighbors, self.sketches, self.entries)
+        self.done = min(1, nodes)  # the first node has nothing to be linked to
 
     def run(self, action: Callable[[int, int], object], start: int, stop: int, chunk: int) -> None:
         run_in_chunks(action, start, stop, chunk, self.threads)
 
-    def add(self, first: int, last: int) -> None:
-        """Add the nodes first … last - 1: link them to their neighbours among the nodes before, and these to them."""
+    def _sketches_and_cells(self, rows: NDArray[np.uint32], width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+        """Return the sketch (nodes, width) and the nearest entry node (nodes,) of each of vectors[rows]."""
+        from vsearch_core.kernels.link import nearest_entries
+
+        def encoded(some: NDArray[np.uint32]) -> NDArray[np.uint8]:
+            codes = aligned((len(some), width), np.uint8)
+            sketch.Encoder(self.codec, self.vectors, read_only(some), codes)(0, len(some))
+            return codes
+
+        numbers = np.arange(entry_count(len(rows)), dtype=np.uint32)
+        entries = GraphArrays(np.zeros((0, 0), np.uint32), encoded(rows[numbers]), numbers)
+        sketches, cells = self.allocate((len(rows), width), np.uint8), np.zeros(len(rows), np.uint32)
+        by_row = np.argsort(rows, kind="stable")  # the order in which a file is read
+
+        def encode(start: int, stop: int) -> None:
+            some = by_row[start:stop]
+            read_ahead(self.vectors, int(rows[some[0]]), int(rows[some[-1]]) + 1)
+            own = np.empty(len(some), np.uint32)
+            nearest_entries(self.vectors, read_only(rows[some]), entries, self.codec_arrays, own)
+            sketches[some], cells[some] = encoded(rows[some]), own
+
+        self.run(encode, 0, len(rows), _CHUNK)
+        return sketches, cells
+
+    def _regions(
+        self, rows: NDArray[np.uint32], cells: NDArray[np.uint32], together: int
+    ) -> tuple[NDArray[np.int64], list[int]]:
+        """Return the region of each node, (nodes,), 0 for the sample, and where each ends if nodes are sorted by it."""
+        nodes, entries = len(rows), entry_count(len(rows))
+        sample = min(nodes, max(entries, together))
+        regions = -(-(nodes - sample) // max(1, together))
+        region = np.zeros(nodes, np.int64)
+        if regions:
+            lengths = np.bincount(cells[sample:], minlength=entries)
+            region = 1 + split(self.vectors[rows[:entries]], lengths, regions)[cells]
+            region[:sample] = 0
+        return region, np.cumsum(np.bincount(region, minlength=regions + 1)).tolist()
+
+    def batches(self) -> Iterator[NDArray[np.uint32]]:
+        """Yield the nodes to add in each batch, ascending, and prepare the arrays of regions before they are needed."""
+        for start, stop in pairwise([0, *self.stops]):
+            self._prepare(start, stop)
+            order = (start + np.argsort(self.number[start:stop])).astype(np.uint32)
+            for first, last in batches(max(1, start), stop, stop - start):
+                yield read_only(np.sort(order[first - start : last - start]))
+
+    def _prepare(self, start: int, stop: int) -> None:
+        """Encode the nodes start … stop - 1, and give them empty lists of neighbours."""
+        codes, norms, limit = self.coded
+        by_row = start + np.argsort(self.rows[start:stop], kind="stable")
+
+        def prepare(first: int, last: int) -> None:
+            some = by_row[first:last]
+            read_ahead(self.vectors, int(self.rows[some[0]]), int(self.rows[some[-1]]) + 1)
+            encoded = sq8.encode(self.vectors, read_only(self.rows[some]), limit)
+            codes[some], norms[some] = encoded.codes, encoded.norms
+            self.neighbors[start + first : start + last] = NO_NODE
+
+        self.run(prepare, 0, stop - start, _CHUNK)
+
+    def add(self, nodes: NDArray[np.uint32]) -> None:
+        """Add nodes: link them to their neighbours among the nodes that were added before, and these to them."""
         from vsearch_core.kernels.link import add_reverse_edges, find_neighbors
 
         degree, alpha = self.settings.degree, self.settings.alpha
         ef = -(-self.settings.ef_construction // POOL_BLOCK) * POOL_BLOCK
-        forward = np.empty((last - first, degree), np.uint32)
+        forward = np.empty((len(nodes), degree), np.uint32)
+        entries = min(self.done, len(self.entries))
 
         def link(start: int, stop: int) -> None:
             find_neighbors(
-                self.vectors, self.rows, self.graph, self.codec_arrays, self.coded, ef, alpha, first, start, stop,
-                forward,
-            )  # fmt: skip
+                self.graph, entries, self.codec_arrays, self.coded, ef, alpha, nodes[start:stop], forward[start:stop]
+            )
 
-        self.run(link, first, last, _SEARCH_CHUNK)
-        self.neighbors[first:last, :degree] = forward
+        self.run(link, 0, len(nodes), _SEARCH_CHUNK)
+        self.done += len(nodes)
+        self.neighbors[nodes, :degree] = forward
         # An edge is one number, its target above its source: sorting these is several times faster than an argsort.
-        edges = (forward.astype(np.uint64) << np.uint64(32)) | np.arange(first, last, dtype=np.uint64)[:, None]
+        edges = (forward.astype(np.uint64) << np.uint64(32)) | nodes.astype(np.uint64)[:, None]
         edges = np.sort(edges[forward != NO_NODE])
         targets, sources = (edges >> np.uint64(32)).astype(np.uint32), edges.astype(np.uint32)
         bounds = np.append(np.flatnonzero(np.diff(targets, prepend=NO_NODE)), len(targets))
@@ -170,33 +282,33 @@ class _Builder:
 
         A search then touches fewer pages of memory.
         """
-        from vsearch_core.kernels.link import nearest_entries, prune_lists
+        from vsearch_core.kernels.link import prune_lists
 
         nodes = len(self.neighbors)
-        lists = np.empty((nodes, self.settings.degree), np.uint32)
-
-        def prune(start: int, stop: int) -> None:
-            prune_lists(self.neighbors, self.coded, self.settings.alpha, start, stop, lists)
-
-        self.run(prune, 0, nodes, _CHUNK)
-        nearest = np.zeros(nodes, np.uint32)
-
-        def find_entries(start: int, stop: int) -> None:
-            nearest_entries(self.vectors, self.rows, self.graph, self.codec_arrays, start, stop, nearest)
-
-        self.run(find_entries, 0, nodes, _CHUNK)
-        old = np.argsort(nearest, kind="stable").astype(np.uint32)
-        ends = starts.astype(np.int64)
-        lengths = (ends[1:] - ends[:-1])[old]
-        new_starts = np.concatenate([[0], np.cumsum(lengths)])
-        within = np.arange(len(order)) - np.repeat(new_starts[:-1], lengths)
+        old = np.argsort(self.cells, kind="stable").astype(np.uint32)
         new = np.empty(nodes, np.uint32)
         new[old] = np.arange(nodes, dtype=np.uint32)
+        lists = self.allocate((nodes, self.settings.degree), np.uint32)
+        sketches = self.allocate(self.sketches.shape, np.uint8)
+
+        def prune(start: int, stop: int) -> None:
+            some, own = read_only(old[start:stop]), lists[start:stop]
+            prune_lists(self.neighbors[some], some, self.coded, self.settings.alpha, own)
+            own[:] = renumber(own, new)
+            sketches[start:stop] = self.sketches[some]
+
+        self.run(prune, 0, nodes, _CHUNK)
+        ends = starts.astype(np.int64)
+        groups = self.number[old]
+        lengths = (ends[1:] - ends[:-1])[groups]
+        new_starts = np.concatenate([[0], np.cumsum(lengths)])
+        within = np.arange(len(order)) - np.repeat(new_starts[:-1], lengths)
+        entries = new[self.entries]
         return Graph(
-            neighbors=aligned_copy(renumber(lists[old], new)),
-            sketches=aligned_copy(self.sketches[old]),
-            entries=new[np.concatenate([self.entries, find_unreachable(lists, self.entries)])],
-            order=order[np.repeat(starts[:-1][old], lengths) + within],
+            neighbors=lists,
+            sketches=sketches,
+            entries=np.concatenate([entries, find_unreachable(lists, entries)]),
+            order=order[np.repeat(starts[:-1][groups], lengths) + within],
             starts=new_starts.astype(np.uint32),
             codec=self.codec,
         )
@@ -213,7 +325,8 @@ def find_unreachable(lists: NDArray[np.uint32], entries: NDArray[np.uint32]) -> 
     while True:
         while len(front):
             near = np.zeros(len(lists) + 1, np.bool_)
-            near[np.minimum(lists[front], len(lists))] = True
+            for start in range(0, len(front), _CHUNK):
+                near[np.minimum(lists[front[start : start + _CHUNK]], len(lists))] = True
             reached[front] = True
             front = np.flatnonzero(near[:-1] & ~reached[:-1])
         if reached[:-1].all():

@@ -43,17 +43,24 @@ def train(vectors: NDArray[np.int16]) -> int:
     return max(1, int(np.partition(magnitudes, place)[place]))
 
 
-def encode(vectors: NDArray[np.int16], rows: NDArray[np.uint32]) -> Sq8Codes:
-    """Encode the given rows (r,) of the fixed-point vectors (n, d) as SQ8 codes."""
+def encode(vectors: NDArray[np.int16], rows: NDArray[np.uint32], limit: int | None = None) -> Sq8Codes:
+    """Encode the given rows (r,) of the fixed-point vectors (n, d) as SQ8 codes.
+
+    `limit` is the value of the largest code, by default that of `train`.
+    """
     from vsearch_core.kernels.sq8 import encode_sq8
 
-    dimension = vectors.shape[1]
-    codes = aligned((len(rows), max(1, -(-dimension // CACHE_LINE)) * CACHE_LINE), np.uint8)
+    codes = aligned((len(rows), code_width(vectors.shape[1])), np.uint8)
     codes[:] = SQ8_ZERO
     norms = np.zeros(len(rows), np.int32)
-    limit = train(vectors)
+    limit = train(vectors) if limit is None else limit
     clipped = encode_sq8(vectors, rows, limit, codes, norms, 0, len(rows))
-    return Sq8Codes(codes, norms, limit, clipped / max(1, len(rows) * dimension))
+    return Sq8Codes(codes, norms, limit, clipped / max(1, vectors.shape[1] * len(rows)))
+
+
+def code_width(dimension: int) -> int:
+    """Return the size of a code in bytes: whole cache lines, at least one."""
+    return max(1, -(-dimension // CACHE_LINE)) * CACHE_LINE
 
 
 def decode(codes: Sq8Codes, dimension: int) -> NDArray[np.float32]:

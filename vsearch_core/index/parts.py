@@ -50,6 +50,7 @@ PQ_PREFIX = "pq_"
 CODES_PREFIX = "codes_"
 CODES_ROWS = "codes_rows"
 NO_TERMS = TermStore()  # stays empty
+_MOST_REGIONS = 32  # of a graph that the user chose though it needs more memory than the limit
 _ROWS_PER_BLOCK = 4096  # rows of an array that are copied at a time
 
 Mask = NDArray[np.bool_]
@@ -439,14 +440,27 @@ def _postings_faults(arrays: Arrays, _dimensions: Mapping[str, int]) -> Iterator
 
 
 def _build_graph(segment: NewSegment, writer: SegmentWriter) -> None:
-    """Build the graph over the segment's vectors if it has enough rows. Raises StoppedError if stopped."""
-    from vsearch_core.ann.build import build
+    """Build the graph over the segment's vectors if it has enough rows. Raises StoppedError if stopped.
+
+    What doesn't fit in memory is in temporary files in the segment's folder while the graph is built.
+    """
+    from vsearch_core.ann.base import aligned
+    from vsearch_core.ann.build import build, nodes_together
     from vsearch_core.ann.ready import load_vector_kernels
 
     vectors = writer.map(vectors_name())
     if len(vectors) >= segment.limits.graph_rows:
         report = _prepare(segment, "linking", load_vector_kernels)
-        graph = build(vectors, threads=usable_cores(), progress=report)
+        together = nodes_together(len(vectors), vectors.shape[1], segment.limits.graph_build_bytes)
+        if together is not None:
+            together = max(together, segment.limits.graph_rows, len(vectors) // _MOST_REGIONS)
+        graph = build(
+            vectors,
+            threads=usable_cores(),
+            progress=report,
+            allocate=aligned if together is None else writer.scratch(),
+            together=together,
+        )
         writer.add_arrays({GRAPH_PREFIX + name: array for name, array in graph.arrays().items()})
 
 

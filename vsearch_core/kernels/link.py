@@ -32,6 +32,14 @@ def set_pivot(coded: Sq8Rows, node: int, pivot: Any) -> Any:
 
 
 @kernel
+def decode_sq8(coded: Sq8Rows, node: int, out: Any) -> None:
+    """Write the vector that a node's code stands for to `out` (d,) int16, in fixed point."""
+    factor = np.float32(coded.limit) / np.float32(127.0)
+    for i in range(len(out)):
+        out[i] = np.int16(np.rint((np.float32(coded.codes[node, i]) - np.float32(SQ8_ZERO)) * factor))
+
+
+@kernel
 def measure_distances(coded: Sq8Rows, node: int, ids: Any, count: int, pivot: Any, distances: Any) -> None:
     """Write to `distances` the squared distances from a node to the nodes ids[:count]. `pivot` is scratch memory."""
     codes, norms = coded.codes, coded.norms
@@ -94,30 +102,33 @@ def select_neighbors(
 
 @kernel
 def find_neighbors(
-    vectors: Any, order: Any, graph: GraphArrays, codec: CodecArrays, coded: Sq8Rows, ef: int, alpha: float,
-    first: int, start: int, stop: int, forward: Any,
+    graph: GraphArrays, entry_count: int, codec: CodecArrays, coded: Sq8Rows, ef: int, alpha: float, nodes: Any,
+    forward: Any,
 ) -> None:  # fmt: skip
-    """Find the neighbours of the nodes start … stop - 1 among the nodes before `first`.
+    """Find the neighbours of `nodes` (r,) among the nodes that are linked to the first `entry_count` entries.
 
-    Writes those of each node to forward[node - first], padded with NO_NODE. `vectors` (n, d) are in fixed point, and
-    `order` (nodes,) has a row of each node. A search keeps `ef` candidates, a multiple of POOL_BLOCK.
+    Writes them to `forward` (r, degree), padded with NO_NODE. A search keeps `ef` candidates, a multiple of POOL_BLOCK.
+    It looks for the vector that the node's code stands for: the vectors themselves may be in a file that doesn't fit in
+    memory.
     """
     degree = forward.shape[1]
     ids, distances = np.empty(ef, np.uint32), np.empty(ef, np.int64)
     pivot = np.empty(coded.codes.shape[1], np.int8)
-    neighbors, sketches, entries = graph
-    entry_count = min(first, len(entries))
+    neighbors, sketches, _ = graph
     scratch = make_scratch(len(sketches), neighbors.shape[1], sketches.shape[1], ef, codec.basis)
     pool, visited, unseen, weights, _, _, good = scratch
-    for node in range(start, stop):
-        excess, _ = start_search(vectors[order[node]], graph, entry_count, codec, scratch, ef)
+    query = np.empty(len(codec.centre), np.int16)
+    for i in range(len(nodes)):
+        node = np.int64(nodes[i])
+        decode_sq8(coded, node, query)
+        excess, _ = start_search(query, graph, entry_count, codec, scratch, ef)
         visit(visited, node)
         expand_all(neighbors, sketches, pool, visited, unseen, weights, good, excess, ef)
         count = 0
         while count < ef and pool[POOL_BLOCK + count] != LAST_KEY:
             ids[count] = key_row(pool[POOL_BLOCK + count])
             count += 1
-        out = forward[node - first]
+        out = forward[i]
         out[select_neighbors(coded, node, ids, count, alpha, degree, pivot, distances, out) :] = NO_NODE
 
 
@@ -152,29 +163,33 @@ def add_reverse_edges(
 
 
 @kernel
-def prune_lists(neighbors: Any, coded: Sq8Rows, alpha: float, start: int, stop: int, out: Any) -> None:
-    """Prune the neighbours of the nodes start … stop - 1. Write them to `out` (nodes, degree), padded with NO_NODE."""
-    capacity, degree = neighbors.shape[1], out.shape[1]
+def prune_lists(lists: Any, nodes: Any, coded: Sq8Rows, alpha: float, out: Any) -> None:
+    """Prune the lists of neighbours (r, capacity) of `nodes` (r,).
+
+    Writes them to `out` (r, degree), padded with NO_NODE.
+    """
+    capacity, degree = lists.shape[1], out.shape[1]
     pivot = np.empty(coded.codes.shape[1], np.int8)
     distances = np.empty(capacity, np.int64)
-    for node in range(start, stop):
+    for i in range(len(nodes)):
         have = 0
-        while have < capacity and neighbors[node, have] != NO_NODE:
+        while have < capacity and lists[i, have] != NO_NODE:
             have += 1
         if have <= degree:
-            out[node] = neighbors[node, :degree]
+            out[i] = lists[i, :degree]
         else:
-            kept = select_neighbors(coded, node, neighbors[node], have, alpha, degree, pivot, distances, out[node])
-            out[node, kept:] = NO_NODE
+            kept = select_neighbors(coded, nodes[i], lists[i], have, alpha, degree, pivot, distances, out[i])
+            out[i, kept:] = NO_NODE
 
 
 @kernel
-def nearest_entries(
-    vectors: Any, order: Any, graph: GraphArrays, codec: CodecArrays, start: int, stop: int, out: Any
-) -> None:
-    """Find for each of the nodes start … stop - 1 the most similar entry node, and write it to `out` (nodes,)."""
-    nodes, width = graph.sketches.shape
-    scratch = make_scratch(nodes, 1, width, POOL_BLOCK, codec.basis)
-    for node in range(start, stop):
-        start_search(vectors[order[node]], graph, len(graph.entries), codec, scratch, POOL_BLOCK)
-        out[node] = key_row(scratch.pool[POOL_BLOCK])
+def nearest_entries(vectors: Any, rows: Any, entries: GraphArrays, codec: CodecArrays, out: Any) -> None:
+    """Find for each of vectors[rows], (n, d) in fixed point, the most similar entry node, and write it to `out` (r,).
+
+    `entries` is a graph that has no other nodes, and no neighbours.
+    """
+    count, width = entries.sketches.shape
+    scratch = make_scratch(count, 1, width, POOL_BLOCK, codec.basis)
+    for i in range(len(rows)):
+        start_search(vectors[rows[i]], entries, count, codec, scratch, POOL_BLOCK)
+        out[i] = key_row(scratch.pool[POOL_BLOCK])

@@ -62,10 +62,14 @@ class Scratch(NamedTuple):
 
 
 class Sq8Rows(NamedTuple):
-    """Vectors as SQ8 codes (see `ann.sq8`): `codes` (r, d padded) uint8; `norms` (r,) int32, their squared lengths."""
+    """Vectors as SQ8 codes (see `ann.sq8`).
+
+    `codes` (r, d padded) uint8; `norms` (r,) int32, their squared lengths; `limit`, the value of the largest code.
+    """
 
     codes: Any
     norms: Any
+    limit: Any
 
 
 class PostingArrays(NamedTuple):

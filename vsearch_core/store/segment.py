@@ -25,6 +25,7 @@ from vsearch_core.errors import IndexCorruptError
 from vsearch_core.json_text import parse_json
 from vsearch_core.own_files import delete_folder, list_folder, open_file
 from vsearch_core.store.files import checksum, durable_file, make_folder, sync_folder
+from vsearch_core.store.scratch import ScratchArrays
 
 SEGMENTS_DIR = "segments"
 BLOCK_BYTES = 1 << 14  # bytes of an array that share a checksum: a reader verifies only the blocks that it reads
@@ -156,6 +157,10 @@ class SegmentWriter:
     def map(self, key: str) -> NDArray[Any]:
         """Return an array that was added before, mapped into memory read-only."""
         return _map_array(self._folder / f"{key}.npy", self._manifest[key], self._index)
+
+    def scratch(self) -> ScratchArrays:
+        """Return what makes temporary arrays in the segment's folder."""
+        return ScratchArrays(self._folder)
 
     def finish(self, settings: Mapping[str, str]) -> tuple[str, Manifest]:
         """Write the ABOUT file and make the segment durable. Return its name and manifest. Raises OSError."""
