@@ -3,6 +3,9 @@
 The vectors are those that `benchmarks.ann` generates: the first 62,500 of a million, the first 125,000, and so on.
 Building uses all threads, searching one. Each step is a process of its own over memory-mapped files. Its own memory
 (RssAnon) is counted apart from mapped files (RssFile), which the system can take back.
+
+`--memory 400MB` builds one graph of `--rows` rows within that memory instead, and searches it within half of it: see
+`benchmarks.ann_memory`.
 """
 
 import argparse
@@ -19,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import ann_memory
 from benchmarks.ann import Floats, Point, at_recall, cell, generate, nearest, recall
 from benchmarks.machine import PeakMemory, describe, memory
 
@@ -97,14 +101,30 @@ def line(folder: Path, rows: int) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def size_in_bytes(text: str) -> int:
+    """Return the bytes of a size such as 400MB or 4GB. Raises ValueError."""
+    units = {"GB": 10**9, "MB": 10**6, "B": 1}
+    unit = next((unit for unit in units if text.endswith(unit)), "")
+    return int(float(text.removesuffix(unit)) * units.get(unit, 1))
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="the largest set; each before it is half as large")
     parser.add_argument("--sizes", type=int, default=5)
+    parser.add_argument("--memory", type=size_in_bytes, help="build one graph within this memory, such as 400MB or 4GB")
+    parser.add_argument("--temporary", type=Path, help="with --memory: where files are, 3 kB a row")
+    parser.add_argument("--group", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--action", choices=("build", "search"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.memory and options.action:
+        ann_memory.act(options.action, options.folder, options.memory, options.group)
+        return
+    if options.memory:
+        ann_memory.main(options.rows, options.memory, options.temporary)
+        return
     if options.action:
         print(json.dumps({"build": build, "search": search}[options.action](options.folder)))
         return

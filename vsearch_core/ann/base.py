@@ -12,6 +12,7 @@ from vsearch_core.kernels.constants import CACHE_LINE
 
 Allocate = Callable[[int | Sequence[int], DTypeLike], NDArray[Any]]  # returns an array of zeros, as `aligned` does
 _LARGE_PAGE = 2 << 20  # bytes
+_REQUEST = 128 << 10  # bytes that are read ahead at a time: Linux ignores what exceeds its own `read_ahead_kb`
 
 
 def aligned(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
@@ -74,5 +75,5 @@ def read_ahead(array: NDArray[Any], start: int, stop: int) -> None:
         return
     rows = array[start:stop]
     first = rows.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
-    aligned_first = first // mmap.PAGESIZE * mmap.PAGESIZE
-    memory.madvise(mmap.MADV_WILLNEED, aligned_first, first + rows.nbytes - aligned_first)
+    for at in range(first // _REQUEST * _REQUEST, first + rows.nbytes, _REQUEST):
+        memory.madvise(mmap.MADV_WILLNEED, at, min(_REQUEST, first + rows.nbytes - at))

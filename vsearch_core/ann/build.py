@@ -52,8 +52,9 @@ class GraphSettings:
 
 
 def build_bytes(rows: int, dimension: int) -> int:
-    """Return how much memory building a graph takes, in bytes, in addition to the result."""
-    return rows * (_needed_throughout(1) + _node_bytes(dimension))
+    """Return about how much memory building a graph takes, in bytes, with the result."""
+    result = GraphSettings().degree * np.dtype(np.uint32).itemsize + CACHE_LINE
+    return _needed_throughout(rows) + rows * (_node_bytes(dimension) + CACHE_LINE + result)
 
 
 def nodes_together(rows: int, dimension: int, memory: int) -> int | None:
