@@ -38,8 +38,8 @@ def indexed_rows(root: Path) -> tuple[int, int]:
     ("choice", "rows", "kind"),
     [
         ("auto", 10, "graph"),
-        ("auto", 19_000_000, "graph"),
-        ("auto", 20_000_000, "ivf"),
+        ("auto", 3_300_000, "graph"),
+        ("auto", 3_400_000, "ivf"),
         ("graph", 3_000_000, "graph"),
         ("ivf", 10, "ivf"),
         ("flat", 3_000_000, "flat"),
@@ -51,8 +51,8 @@ def test_policy(choice: str, rows: int, kind: str) -> None:
     assert AnnPolicy(choice, 384).kind(rows, IndexLimits()) == kind
 
 
-def test_memory_counts() -> None:
-    assert AnnPolicy("auto", 384).kind(10, replace(IndexLimits(), graph_build_bytes=2000)) == "ivf"
+def test_the_memory_of_long_vectors_counts() -> None:
+    assert AnnPolicy("auto", 4096).kind(2_000_000, IndexLimits()) == "ivf"
 
 
 def test_a_large_segment_gets_the_chosen_lists(root: Path, embedder: WordEmbedder) -> None:
@@ -114,7 +114,7 @@ def test_a_graph_that_does_not_fit_in_memory_is_built_in_files(
 
     monkeypatch.setattr(ScratchArrays, "__call__", counted)
     limits = replace(LIMITS, graph_rows=50, graph_build_bytes=170 * 300)
-    make_index(root, embedder, DOCS, options=SMALL, limits=limits)
+    make_index(root, embedder, DOCS, options=replace(SMALL, ann="graph"), limits=limits)
     assert indexed_rows(root) == (170, 0) and set(made) == {170}
     assert not list(root.rglob("building-*"))
     assert not check_index(root / ".vsearch", full=True, recall=recall_faults).faults

@@ -18,8 +18,9 @@ class AnnPolicy:
     If the index keeps no vectors (`keeps_none`), segments have codes, which are all compared.
 
     "graph", "ivf" (inverted lists), "pq" (inverted lists of PQ codes) and "flat" (none) hold for all segments. With
-    "auto", a segment gets a graph, which is faster to search, unless that can't be built within
-    `IndexLimits.graph_build_bytes`: see `ann.build.nodes_together`.
+    "auto", a segment gets a graph, which is faster to search, unless building it would take more memory
+    than `IndexLimits.graph_build_bytes`. With "graph", it is then built region by region: see
+    `ann.build.nodes_together`.
     """
 
     choice: str = AUTO
@@ -31,7 +32,7 @@ class AnnPolicy:
 
         See `IndexLimits.graph_rows`.
         """
-        from vsearch_core.ann.build import nodes_together
+        from vsearch_core.ann.build import build_bytes
 
         if self.keeps_none:
             return FLAT
@@ -40,7 +41,7 @@ class AnnPolicy:
             return pq_kind(code_bytes(size, self.dimension))
         if self.choice != AUTO:
             return self.choice
-        return IVF if nodes_together(rows, self.dimension, limits.graph_build_bytes) == 0 else GRAPH
+        return GRAPH if build_bytes(rows, self.dimension) <= limits.graph_build_bytes else IVF
 
 
 def pq_kind(size: int) -> str:
