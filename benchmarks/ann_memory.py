@@ -106,16 +106,18 @@ class Effort:
 def build(folder: Path, memory: int) -> dict[str, Any]:
     """Build and store the graph of vectors.npy within `memory` bytes."""
     from vsearch_core.ann import build
+    from vsearch_core.ann.base import aligned
     from vsearch_core.store.scratch import ScratchArrays
 
     vectors = np.load(folder / "vectors.npy", mmap_mode="r")
     build.build(vectors[:3000], threads=2)  # loads the compiled kernels
     effort = Effort()
-    together = build.nodes_together(*vectors.shape, memory)
+    together = build.nodes_together(len(vectors), vectors.shape[1], memory)
     if together == 0:
         raise SystemExit(f"{memory} bytes: too little to build a graph of {len(vectors)} rows")
-    arrays = {} if together is None else {"allocate": ScratchArrays(folder), "together": together}
-    graph = build.build(vectors, threads=len(os.sched_getaffinity(0)), **arrays)
+    allocate = aligned if together is None else ScratchArrays(folder)
+    threads = len(os.sched_getaffinity(0))
+    graph = build.build(vectors, threads=threads, allocate=allocate, together=together)
     spent = effort.spent()
     for name, array in graph.arrays().items():
         np.save(folder / f"graph_{name}.npy", array)
