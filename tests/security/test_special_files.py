@@ -249,6 +249,7 @@ def test_no_way_to_open_a_file_waits(tmp_path: Path, opening: Callable[[Path], o
 ALLOWED = {  # file -> why it may
     "vsearch_core/regular_files.py": "is the module",
     "vsearch_core/own_files.py": "is the module for files of an index",
+    "vsearch_core/store/scratch.py": "maps a file that it has just made",
     "vsearch_core/evaluate/corpus.py": "lists the folder in which it keeps a corpus",
     "vsearch_core/embed/preparation.py": "lists the folder that it has just written",
     "vsearch_core/embed/model_files.py": "refuses special files in a model's folder",
