@@ -19,7 +19,7 @@ from vsearch_core.index.snapshot import open_snapshot
 from vsearch_core.search.choice import collapsed
 from vsearch_core.search.duplicates import find_duplicates
 from vsearch_core.search.filters import Filters
-from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion, estimated_cosines, fuse
+from vsearch_core.search.fusion import KEYWORD, VECTOR, Fusion, comparable_cosines, fuse
 from vsearch_core.search.limits import SearchLimits
 from vsearch_core.search.local import LocalSearcher
 from vsearch_core.search.pipeline import EmbeddedQuery, query_embedding, search
@@ -49,13 +49,38 @@ def test_an_estimate_lies_between_the_known_cosines_and_grows_with_bm25(
     cosines: Scores, keyword: Scores, hidden: NDArray[np.bool_]
 ) -> None:
     assume(hidden.any() and not hidden.all())
-    found = estimated_cosines(np.where(hidden, np.nan, cosines).astype(np.float32), keyword, DEPTH)
+    found = comparable_cosines(np.where(hidden, np.nan, cosines).astype(np.float32), keyword, DEPTH)
     known = cosines[~hidden]
-    assert np.array_equal(found[~hidden], known)
+    assert known.min() <= found[~hidden].min() <= found[~hidden].max() <= known.max()
     estimates = found[hidden][np.argsort(keyword[hidden], kind="stable")]
     assert estimates.min() >= known.min()
     assert estimates.max() <= known.max()
     assert (np.diff(estimates) >= 0).all()
+
+
+@settings(deadline=None)
+@given(cosine_arrays, keyword_arrays, masks)
+def test_known_cosines_of_equal_keywords_keep_their_order(
+    cosines: Scores, keyword: Scores, hidden: NDArray[np.bool_]
+) -> None:
+    """Of chunks that no keyword finds, only the cosines tell which is better."""
+    assume(hidden.any() and not hidden.all())
+    keyword = np.where(hidden, keyword, 0).astype(np.float32)
+    found = comparable_cosines(np.where(hidden, np.nan, cosines).astype(np.float32), keyword, DEPTH)[~hidden]
+    in_order = found[np.argsort(cosines[~hidden], kind="stable")]
+    assert (np.diff(in_order) >= 0).all()
+
+
+def test_the_fewer_cosines_are_known_the_less_they_count() -> None:
+    keyword = np.linspace(1, 20, 40).astype(np.float32)
+    cosines = np.full(40, 0.2, np.float32)
+    cosines[0] = 0.9  # found by meaning, and hardly by keywords
+    places = []
+    for known in (1, 4, 20, 40):
+        fused = fuse({VECTOR: np.where(np.arange(40) < known, cosines, np.nan), KEYWORD: keyword}, Fusion(), DEPTH)
+        places.append(ranks(fused).index(0))
+    assert places == sorted(places, reverse=True)
+    assert (places[0], places[-1]) == (39, 0)
 
 
 @settings(deadline=None)
@@ -81,7 +106,7 @@ def test_chunks_without_vectors_are_in_the_order_of_keywords(
 @settings(deadline=None)
 @given(cosine_arrays, keyword_arrays, fusions)
 def test_nothing_changes_if_all_chunks_have_vectors(cosines: Scores, keyword: Scores, fusion: Fusion) -> None:
-    assert np.array_equal(estimated_cosines(cosines, keyword, DEPTH), cosines)
+    assert np.array_equal(comparable_cosines(cosines, keyword, DEPTH), cosines)
 
 
 def test_losing_a_vector_neither_raises_nor_lowers_a_chunk_on_average() -> None:

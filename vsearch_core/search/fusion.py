@@ -16,6 +16,8 @@ LOWEST_COSINE = -1.0
 FLOOR_PAIRS = 1000  # with fewer pairs of chunks, their spread says nothing
 RARE_WEIGHT = 0.35  # of rare words, where both routes count the same; 0.26 with the default fusion
 ASSUMED = 2.0  # the weight of each of the two assumed points of an estimate, in candidates
+DOUBT = 5.0  # candidates: if so many of very many cosines are known, they count half
+LEAST_TRUST = 0.01  # above 0, so that known cosines still rank the chunks that no keyword finds
 LEAST_LEGIBLE = 0.01  # above 0, so that vectors still rank the chunks that no keyword finds
 
 
@@ -81,27 +83,30 @@ def fuse(
     """Combine the scores of all routes, each (n,), into one score for each of the n candidates, (n,).
 
     In the input, a keyword score of 0 means no match, and NaN means that a route can't score the candidate. Cosines of
-    texts that have no vector are estimated (`estimated_cosines`). In the output, a score of 0 or less means no match.
+    texts that have no vector are estimated (`comparable_cosines`). In the output, a score of 0 or less means no match.
     `depth` is the number of candidates that each route proposed; reciprocal rank fusion only counts ranks up to it.
     `floor` is the cosine that counts as nothing in convex fusion, and `rare` (n,) is the weight of rare words, which it
     adds.
     """
     if {VECTOR, KEYWORD} <= scores.keys():
-        scores = {**scores, VECTOR: estimated_cosines(scores[VECTOR], scores[KEYWORD], depth)}
+        scores = {**scores, VECTOR: comparable_cosines(scores[VECTOR], scores[KEYWORD], depth)}
     if fusion.method == "rrf":
         return _reciprocal_ranks(scores, fusion.rrf_k, depth)
     fused = _convex(scores, fusion.alpha, floor)
     return fused if rare is None else _with_rare_words(fused, rare, fusion.alpha)
 
 
-def estimated_cosines(cosines: Scores, keyword: Scores, depth: int) -> Scores:
-    """Return the cosines, (n,), with estimates in place of NaN for candidates that keywords have found.
+def comparable_cosines(cosines: Scores, keyword: Scores, depth: int) -> Scores:
+    """Return cosines, (n,), by which candidates with and without a vector (NaN) can be compared.
 
-    Without an estimate, a chunk that isn't embedded yet would rank behind all chunks that are. The estimate is a line
-    through the known candidates among the `depth` best by keywords: cosine against the share of the best BM25. The
-    vector route has chosen the other candidates for their high cosines, so that they would raise the line. If few are
-    known, two assumed points count most: the best BM25 comes with the highest known cosine, and no BM25 with the
-    lowest. Ridge regression, with these points as the prior.
+    Candidates that keywords have found and that have no vector get an estimate: otherwise, they would rank behind all
+    that are embedded. It is a line through the known candidates among the `depth` best by keywords: cosine against the
+    share of the best BM25. The vector route has chosen the other candidates for their high cosines, so that they would
+    raise the line. If few are known, two assumed points count most: the best BM25 comes with the highest known cosine,
+    and no BM25 with the lowest. Ridge regression, with these points as the prior.
+
+    If few are known, the highest known cosine is also lower than that of the best texts without a vector. So known
+    cosines are drawn towards the line, the more so the fewer there are. See docs/adr/0053-progressive-runs.md.
     """
     unknown = np.isnan(cosines)
     highest = float(keyword.max(initial=0))
@@ -110,15 +115,19 @@ def estimated_cosines(cosines: Scores, keyword: Scores, depth: int) -> Scores:
         return cosines
     share = keyword.astype(np.float64) / highest
     lowest_best = float(np.sort(keyword)[-min(depth, len(keyword))])
-    fitted = known & (keyword > 0) & (keyword >= lowest_best)
+    best = (keyword > 0) & (keyword >= lowest_best)
+    fitted = known & best
+    count = int(fitted.sum())
     least, most = float(cosines[known].min()), float(cosines[known].max())
     x = np.concatenate([share[fitted], [0.0, 1.0]])
     y = np.concatenate([cosines[fitted].astype(np.float64), [least, most]])
-    weights = np.concatenate([np.ones(int(fitted.sum())), [ASSUMED, ASSUMED]])
+    weights = np.concatenate([np.ones(count), [ASSUMED, ASSUMED]])
     mean_x, mean_y = float(np.average(x, weights=weights)), float(np.average(y, weights=weights))
     slope = float(weights @ ((x - mean_x) * (y - mean_y)) / (weights @ (x - mean_x) ** 2))
     line = np.clip(mean_y + max(slope, 0.0) * (share - mean_x), least, most)
-    return np.where(unknown & (keyword > 0), line, cosines).astype(np.float32)
+    trust = max(1 - (1 - count / int(best.sum())) * DOUBT / (count + DOUBT), LEAST_TRUST)
+    moved = np.where(known, line + trust * (cosines - line), np.where(keyword > 0, line, np.nan))
+    return moved.astype(np.float32)
 
 
 def _convex(scores: Mapping[str, Scores], alpha: float, floor: float) -> Scores:
