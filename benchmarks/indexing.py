@@ -13,8 +13,9 @@ which share of the CPU's 8-bit products each uses.
 
 `--beir DIR` also compares the vectors' nDCG@10 on a collection.
 
-`--files N` only measures how soon some of N files of 1 to 20 kB are found by keywords, how many a second are, and how
-long a run without changes takes.
+`--files N` only measures how soon some of N files of 1 to 20 kB are found by keywords, how many a second are, how long
+a run without changes takes, and the memory of all processes together. With `--discover-only`, it measures how long N
+tiny files take to be found and compared with an empty index, and the memory that their list takes.
 """
 
 import argparse
@@ -34,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vsearch_core
-from benchmarks.machine import cpu_seconds, describe, seconds, spread
+from benchmarks.machine import PeakMemory, PeakOfProcesses, cpu_seconds, describe, seconds, spread
 from benchmarks.plot import bars
 from benchmarks.startup import RandomEmbedder
 from vsearch_core import Observer, Progress, config
@@ -46,7 +47,7 @@ from vsearch_core.embed.open import open_embedder
 from vsearch_core.evaluate.dataset import Dataset, load_dataset
 from vsearch_core.evaluate.metrics import ndcg
 from vsearch_core.index.settings import IndexOptions
-from vsearch_core.index.sources import Source
+from vsearch_core.index.sources import KnownFiles, Source, SourceSelection, make_plan
 from vsearch_core.index.writer import UpdateSummary, update_index
 from vsearch_core.model import Document, EmbedderSpec, Span
 from vsearch_core.store.catalog import Catalog
@@ -237,6 +238,8 @@ def measure_keywords(count: int) -> None:
         write_files(folder, count)
         answers: list[float] = []
         found: list[float] = []
+        memory = PeakOfProcesses()
+        peak_of_keywords: list[int] = []
         index, started = Path(work, ".vsearch"), time.perf_counter()
 
         def progress(now: Progress) -> None:
@@ -245,17 +248,39 @@ def measure_keywords(count: int) -> None:
                     answers.extend([time.perf_counter() - started] if catalog.generation else [])
             if now.stage == "embedding" and not found:
                 found.append(time.perf_counter() - started)
+                peak_of_keywords.append(memory.peak)
 
         observer = Observer(progress=progress)
         opened = vsearch_core.open_index(
             work, create=True, ann="flat", observer=observer, open_embedder=lambda _: RandomEmbedder(fingerprint)
         )
-        with opened:
+        with opened, memory:
             opened.update([folder])
             unchanged = seconds(opened.update)
         print(
             f"{count:,} files of 1-20 kB: first answers {min(answers + found):.1f} s; all by keywords {found[0]:.1f} s,"
-            f" {count / found[0]:.0f} files a second; a run without changes {unchanged:.1f} s"
+            f" {count / found[0]:.0f} files a second; a run without changes {unchanged:.1f} s; peak memory (PSS of all"
+            f" processes) {peak_of_keywords[0] / 1e6:.0f} MB, with random vectors {memory.peak / 1e6:.0f} MB"
+        )
+
+
+def measure_discovery(count: int) -> None:
+    """Print how long it takes to find `count` files, 1,000 a folder, and to plan their reading; and the memory."""
+    with TemporaryDirectory() as work:
+        folder = Path(work, "docs")
+        for number in range(count):
+            if number % 1000 == 0:
+                place = folder / f"{number // 1000:06d}"
+                place.mkdir(parents=True)
+            (place / f"{number % 1000:03d}.txt").write_text(f"Note {number}.\n", encoding="ascii")
+        selection = SourceSelection((Source(folder, DiscoverOptions()),), (), ())
+        with PeakMemory() as memory:
+            started = time.perf_counter(), time.process_time()
+            plan = make_plan(Path(work, ".vsearch"), selection, KnownFiles({}, {}, {}, (), {}))
+            wall, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
+        print(
+            f"{len(plan.changed):,} files found and planned in {wall:.1f} s, {cpu:.1f} s of CPU;"
+            f" {memory.added / 1e6:.0f} MB of memory"
         )
 
 
@@ -268,11 +293,14 @@ def main() -> None:
     parser.add_argument("--beir", type=Path, help="a collection in BEIR's layout")
     parser.add_argument("--engines", action="store_true", help="compare kernels and ONNX Runtime only")
     parser.add_argument("--files", type=int, help="only measure how fast that many files are found by keywords")
+    parser.add_argument("--discover-only", action="store_true", help="with --files: only find them")
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
+    if options.discover_only and not options.files:
+        parser.error("--discover-only needs --files")
     if options.files:
         print(describe())
-        measure_keywords(options.files)
+        (measure_discovery if options.discover_only else measure_keywords)(options.files)
         return
     if options.engines:
         print(describe())

@@ -5,8 +5,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from process import DEADLINE, Vsearch, write_files
 
 from vsearch_core.store.lock import writer_lock
@@ -55,6 +57,36 @@ def test_a_background_run_that_is_killed_is_continued_by_the_next(vsearch: Vsear
     assert vsearch("index", "notes", "-q", cwd=project).status == 0
     assert vsearch("status", "--json", cwd=project).json["files"] == len(FILES)
     assert vsearch("check", cwd=project).status == 0
+
+
+@pytest.mark.faults
+def test_a_background_run_that_is_killed_at_any_point_loses_nothing(vsearch: Vsearch, project: Path) -> None:
+    """Each run gets a little further than the one before. What one has committed, all later ones have."""
+    write_files(project, {name: text * 300 for name, text in FILES.items()})
+    files, delay, kills = 0, 0.0, 0
+    while True:
+        started = vsearch("index", "notes", "--background", "--json", cwd=project)
+        assert started.status == 0, started
+        if started.json["schema"] != "vsearch.background/1":  # it has ended already
+            break
+        time.sleep(delay)
+        with suppress(ProcessLookupError):
+            os.kill(started.json["pid"], signal.SIGKILL)
+            kills += 1
+        if wait_until_ended(vsearch, project) == 0:
+            break
+        delay = delay * 1.5 + 0.1
+        if (project / ".vsearch/catalog.sqlite").exists():
+            status = vsearch("status", "--json", cwd=project).json
+            assert status["files"] >= files
+            files = status["files"]
+            assert vsearch("check", cwd=project).status == 0
+            assert vsearch("query", "pump 7", "--mode", "keyword", cwd=project).status == (0 if files else 1)
+    assert kills
+    assert vsearch("status", "--json", cwd=project).json["files"] == len(FILES)
+    assert vsearch("check", "--full", cwd=project).status == 0
+    again = vsearch("index", "notes", "--json", cwd=project).json
+    assert (again["unchanged"], again["embedded"]) == (len(FILES), 0)
 
 
 def test_a_run_in_the_background_that_fails_at_once_says_why(vsearch: Vsearch, project: Path) -> None:

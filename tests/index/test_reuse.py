@@ -158,7 +158,7 @@ def test_an_edit_that_keeps_size_and_time_is_seen(root: Path, embedder: WordEmbe
 
 def test_modification_times_are_trusted_only_once_they_have_settled(tmp_path: Path) -> None:
     now = 1_000 * SETTLED_NS
-    old, fresh = SourceFile(tmp_path, 1, 7, 8), SourceFile(tmp_path, 1, 7, now - SETTLED_NS // 2)
+    old, fresh = SourceFile(str(tmp_path), 1, 7, 8), SourceFile(str(tmp_path), 1, 7, now - SETTLED_NS // 2)
     assert settled_ctime(old, now) == 8
     assert settled_ctime(fresh, now) == 0
     assert settled_ctime(fresh, now + SETTLED_NS) == fresh.ctime_ns

@@ -1,9 +1,15 @@
+import re
+from collections import Counter, defaultdict
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vsearch_core.errors import ArgumentError
 from vsearch_core.lexical.analysis import Analysis
-from vsearch_core.lexical.language import LANGUAGES, detect
+from vsearch_core.lexical.language import LANGUAGES, MIN_DISTINCT, MIN_SHARE, SAMPLE, _languages_by_word, detect
 from vsearch_core.lexical.query import ParsedQuery, plain_query
+from vsearch_core.lexical.row_terms import RowTerms
 from vsearch_core.lexical.stopwords import STOP_WORDS
 from vsearch_core.model import KeywordFields
 
@@ -103,3 +109,48 @@ def test_different_analyses_have_different_signatures() -> None:
 def test_unsupported_languages_are_refused() -> None:
     with pytest.raises(ArgumentError, match="language: 'tlh' is not a supported language"):
         Analysis("tlh")
+
+
+WORDS = st.one_of(
+    st.sampled_from(sorted(_languages_by_word())),
+    st.sampled_from(["don't", "and/or", "The,", "l'un", "THE", "ẞ", "İl", "ΰ", "x1the", "the_of", "_a_", "a", "12"]),
+    st.text(max_size=6),
+)
+TEXTS = st.lists(st.tuples(WORDS, st.sampled_from([" ", "\n", "\xa0", "  ", "-", ""])), max_size=60).map(
+    lambda pairs: "".join(word + gap for word, gap in pairs)
+)
+
+
+def plain_detect(text: str) -> str | None:
+    """The oracle: it finds all words of the sample, and looks up each."""
+    words = re.findall(r"[^\W\d_]{2,}", text[:SAMPLE].casefold())
+    occurrences: defaultdict[str, int] = defaultdict(int)
+    distinct: defaultdict[str, int] = defaultdict(int)
+    for word, count in Counter(words).items():
+        for code in _languages_by_word().get(word, ()):
+            occurrences[code] += count
+            distinct[code] += 1
+    if not occurrences:
+        return None
+    best = max(occurrences, key=lambda code: (occurrences[code], distinct[code], code))
+    return best if distinct[best] >= MIN_DISTINCT and occurrences[best] >= MIN_SHARE * len(words) else None
+
+
+@settings(deadline=None, max_examples=300)
+@given(TEXTS, st.sampled_from([1, 1, 1, 40]))
+def test_a_language_is_detected_as_by_looking_up_each_word(text: str, times: int) -> None:
+    assert detect(text * times) == plain_detect(text * times)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(TEXTS, max_size=4), st.sampled_from(["auto", "de", "none"]), st.sampled_from([None, "fr", "tlh"]))
+def test_counted_terms_are_those_of_the_chunks_in_their_languages(
+    texts: list[str], language: str, declared: str | None
+) -> None:
+    chunks = [KeywordFields(text, "notes/a.txt", "The title", f"Part {text[:9]}", declared) for text in texts]
+    analysis = Analysis(language)
+    languages = analysis.languages(chunks)
+    expected = [
+        (RowTerms.of(analysis.chunk_terms(chunk, each)), each) for chunk, each in zip(chunks, languages, strict=True)
+    ]
+    assert analysis.counted_terms(chunks) == expected

@@ -26,8 +26,9 @@ from vsearch_core.store.catalog import BLOCK_CHARS, Catalog
 from vsearch_core.store.connections import connect
 from vsearch_core.store.tables import CATALOG_FILE
 from vsearch_core.store.texts import TEXT_LIMIT, pack_text, unpack_text
-from vsearch_core.text.chunk import MAX_GAP, MAX_RUN, MAX_WORDS, MIN_WORDS, ChunkOptions, split
+from vsearch_core.text.chunk import MAX_WORDS, MIN_WORDS, ChunkOptions, split
 from vsearch_core.text.extract.builder import MAX_HEADER
+from vsearch_core.text.word_starts import MAX_GAP, MAX_RUN
 
 FILES = 120
 

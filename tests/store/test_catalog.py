@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -178,9 +179,18 @@ def test_a_chunk_keeps_its_sections(catalog: Catalog) -> None:
 
 
 def test_a_chunk_of_an_earlier_version_has_no_sections_and_earlier_versions_read_a_text_with_some() -> None:
-    assert pack_text("a text") == zlib.compress(b"a text")
+    assert unpack_text(zlib.compress(b"a text")) == "a text"
     former = zlib.decompressobj()
     assert former.decompress(pack_text("a text", SECTIONS)) == b"a text" and former.eof
+
+
+@pytest.mark.parametrize("size", [1, 8191, 8192, 8193, 100_000])
+def test_a_smaller_window_compresses_a_short_text_as_well(size: int) -> None:
+    random = Random(size)
+    text = "".join(random.choices(["pump ", "winter ", "valve ", "north "], k=size // 5 + 1))[:size]
+    packed = pack_text(text)
+    assert packed[2:] == zlib.compress(text.encode(), 6)[2:]  # all but the header, which tells the size of the window
+    assert zlib.decompress(packed).decode() == text == unpack_text(packed)
 
 
 def test_sections_with_lone_surrogates_are_stored_and_too_long_ones_left_out(catalog: Catalog) -> None:

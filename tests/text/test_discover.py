@@ -50,7 +50,7 @@ def test_all_files_sorted_with_size_and_time(tmp_path: Path) -> None:
     assert files(tmp_path) == ["a.txt", "b.txt", "a/z.txt", "a/b/c.md"]
     item = next(item for item in run(tmp_path) if item.path.name == "b.txt")
     info = (tmp_path / "b.txt").stat()
-    assert item == SourceFile(tmp_path / "b.txt", 5, info.st_mtime_ns, info.st_ctime_ns)
+    assert item == SourceFile(str(tmp_path / "b.txt"), 5, info.st_mtime_ns, info.st_ctime_ns)
 
 
 def test_relative_argument_gives_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,7 +217,8 @@ import sys
 from pathlib import Path
 from test_workers import files_that, pool
 with pool(files_that("note", "hang", folder=Path(sys.argv[1])), workers=1) as reader:
-    reader.take(2)
+    while True:  # a single call may return without the second file, and the run would end its worker itself
+        reader.take(2)
 """
 
 

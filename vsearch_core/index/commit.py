@@ -64,7 +64,9 @@ def commit_staged(
     others = sorted(set(catalog.staged_files()) - set(complete)) if keywords else []
     file_ids = [*complete, *others]
     replaced = _replaced_files(catalog, file_ids, removals.files, last=last)
-    embedded = sorted(set(catalog.complete_live_files()) & _files_without_vectors(catalog) - set(replaced))
+    embedded = catalog.complete_live_files()
+    if embedded:
+        embedded = sorted(set(embedded) & _files_without_vectors(catalog) - set(replaced))
     moved = {record.path for record in removals.files if record.id in replaced}
     dropped = [path for path in removals.sources if last or path in moved]
     if not file_ids and not replaced and not dropped and not embedded:

@@ -26,7 +26,7 @@ class IndexLimits:
     copies at most 24 rows for each deleted one (docs/adr/0014-compaction-policy.md).
     """
 
-    files_per_transaction: int = 64
+    files_per_transaction: int = 256
     chunks_per_block: int = 800
     chunks_per_commit: int = 4096
     chunks_per_keyword_commit: int = 8192

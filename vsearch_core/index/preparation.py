@@ -7,6 +7,7 @@ numpy, which would take memory in each process.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import starmap
 
 from vsearch_core.lexical.analysis import Analysis
 from vsearch_core.lexical.row_terms import RowTerms
@@ -108,11 +109,7 @@ def prepare(file: FileToRead, chunking: ChunkOptions, options: ExtractOptions, a
 
 def analyzed(analysis: Analysis, fields: Sequence[KeywordFields]) -> tuple[ChunkTerms, ...]:
     """Return the terms of all chunks of a file, in order."""
-    languages = analysis.languages(fields)
-    return tuple(
-        ChunkTerms(RowTerms.of(analysis.chunk_terms(chunk, language)), language)
-        for chunk, language in zip(fields, languages, strict=True)
-    )
+    return tuple(starmap(ChunkTerms, analysis.counted_terms(fields)))
 
 
 @cache

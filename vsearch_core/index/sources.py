@@ -234,11 +234,13 @@ def make_plan(index: Path, selection: SourceSelection, known: KnownFiles) -> Pla
     on_record = {path: file for path, file in known.skipped.items() if file.readers in known.extractor_versions}
     differing = [
         item
-        for stored, item in sorted(found.items())
+        for stored, item in found.items()
         if stored in known.incomplete or not _is_unchanged(live.get(stored), item)
     ]
+    differing.sort(key=lambda item: item.stored)
     still_skipped = [item.stored for item in differing if _is_unchanged(on_record.get(item.stored), item)]
-    changed = {item.stored: item for item in differing if not _is_unchanged(on_record.get(item.stored), item)}
+    changed = [item for item in differing if not _is_unchanged(on_record.get(item.stored), item)]
+    changed_paths = {item.stored for item in changed} if known.staged else set()
     binary = {stored for stored in still_skipped if on_record[stored].binary}
     unreadable_files = {stored for stored in still_skipped if not on_record[stored].binary}
     not_read = {each.path: each for each in _skipped_by_walk(index.parent, skipped, unreadable)}
@@ -257,14 +259,14 @@ def make_plan(index: Path, selection: SourceSelection, known: KnownFiles) -> Pla
 
     def is_stale(stored: str) -> bool:
         is_only_text = stored in unreadable_files and stored not in live
-        return is_gone(stored) or (stored in found and stored not in changed and not is_only_text)
+        return is_gone(stored) or (stored in found and stored not in changed_paths and not is_only_text)
 
     def is_no_longer_skipped(stored: str) -> bool:
         is_complete = stored in found and stored not in known.incomplete
         return is_gone(stored) or (is_complete and _is_unchanged(live.get(stored), found[stored]))
 
     return Plan(
-        changed=tuple(changed.values()),
+        changed=tuple(changed),
         still_skipped=tuple(on_record[stored] for stored in still_skipped),
         unchanged=len(found) - len(differing),
         removed=tuple(record for stored, record in live.items() if is_gone(stored) or stored in binary),
@@ -292,6 +294,7 @@ def _walk(
     index: Path, sources: Sequence[Source]
 ) -> tuple[dict[str, FoundFile], tuple[Skipped, ...], tuple[Unreadable, ...]]:
     root = index.parent
+    prefix = str(root).rstrip("/") + "/"
     found: dict[str, FoundFile] = {}
     skipped: dict[Path, Skipped] = {}
     unreadable: dict[Path, Unreadable] = {}
@@ -301,11 +304,13 @@ def _walk(
         others = [str(each.path) for each in sources if source.path in each.path.parents]
         if not is_within(str(source.path), [str(documents_folder(index))]):
             others.append(str(index))
+        inside = tuple(folder.rstrip("/") + "/" for folder in others)
         for item in discover([source.path], source.options):
-            if is_within(str(item.path), others):
+            path = item.name if isinstance(item, SourceFile) else str(item.path)
+            if path.startswith(inside) or path in others:
                 continue  # the inner source's options decide
             if isinstance(item, SourceFile):
-                stored = stored_path(root, item.path)
+                stored = path.removeprefix(prefix) if os.sep == "/" else stored_path(root, item.path)
                 found.setdefault(stored, FoundFile(stored, item))
             elif isinstance(item, Skipped):
                 skipped.setdefault(item.path, item)

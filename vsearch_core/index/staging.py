@@ -6,6 +6,7 @@ Staged files can't be found by searches. Every step is durable, so a run that is
 import base64
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from typing import overload
 
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.embed.base import Batch, Embedder
@@ -56,6 +57,28 @@ class StagingResult:
     removed: list[FileRecord] = field(default_factory=list)
 
 
+class _FilesToRead(Sequence[FileToRead]):
+    """The files to read, each made when it is asked for, so that a million take no memory."""
+
+    def __init__(self, files: Sequence[FoundFile], to_read: Callable[[FoundFile], FileToRead]) -> None:
+        self._files = files
+        self._to_read = to_read
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @overload
+    def __getitem__(self, at: int) -> FileToRead: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[FileToRead]: ...
+
+    def __getitem__(self, at: int | slice) -> FileToRead | Sequence[FileToRead]:
+        if isinstance(at, slice):
+            return [self._to_read(found) for found in self._files[at]]
+        return self._to_read(self._files[at])
+
+
 class Stager:
     """Reads and chunks the changed files of a plan, and stages them in the plan's order.
 
@@ -103,7 +126,7 @@ class Stager:
         self._first = sum(found.stored in self._staged for found in changed)
         self._done = 0
         self._total = len(plan.changed)
-        files = [self._to_read(found) for found in self._files]
+        files = _FilesToRead(self._files, self._to_read)
         function, more = (READ, ()) if analysis is None else (PREPARE, (analysis,))
         self._reader = open_reader(
             files, chunk_options, extract_options, observer.should_stop, function=function, more=more
@@ -173,7 +196,7 @@ class Stager:
 
     def _to_read(self, found: FoundFile) -> FileToRead:
         known = () if found.stored in self._incomplete else tuple(each.hash for each in self._versions(found))
-        return FileToRead(str(found.file.path), found.file.size, known, stored=found.stored)
+        return FileToRead(found.file.name, found.file.size, known, stored=found.stored)
 
     def _versions(self, found: FoundFile) -> list[FileRecord]:
         """Return the file's known versions: the live one, then the staged one."""

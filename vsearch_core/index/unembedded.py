@@ -77,11 +77,13 @@ def embedding_order(catalog: Catalog, chunk_ids: Ids, file_ids: Ids) -> Ids:
     Among these, short files come first, because the same time makes more of them complete. Chunks of a file stay
     together.
     """
-    files = {record.id: (record.mtime_ns, record.chunks) for record in catalog.files(live=True).values()}
-    facts = np.array([files.get(file_id, (0, 0)) for file_id in file_ids.tolist()], np.float64).reshape(-1, 2)
-    days = np.maximum((time.time_ns() - facts[:, 0]) / _DAY_NS, 1)
+    files = catalog.live_file_times()
+    places = np.minimum(np.searchsorted(files["id"], file_ids), max(len(files) - 1, 0))
+    known = files[places] if len(files) else np.zeros(len(file_ids), files.dtype)
+    known[known["id"] != file_ids] = 0
+    days = np.maximum((time.time_ns() - known["mtime_ns"].astype(np.float64)) / _DAY_NS, 1)
     ages = np.ceil(np.log(days) / np.log(_AGE_GROWTH))
-    return chunk_ids[np.lexsort((chunk_ids, file_ids, facts[:, 1], ages))]
+    return chunk_ids[np.lexsort((chunk_ids, file_ids, known["chunks"], ages))]
 
 
 def text_blocks(catalog: Catalog, chunk_ids: Ids, size: int) -> Iterator[list[tuple[int, str]]]:

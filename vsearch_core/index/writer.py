@@ -342,6 +342,40 @@ def _report_unread(root: Path, plan: Plan, selection: SourceSelection, known: Kn
         (observer.file_skipped if file.binary else report)(file.path, file.reason)
 
 
+@dataclass(slots=True)
+class _Comparison:
+    """The live files after an update, compared with those before it. Moved files count as added and as removed, too."""
+
+    files: int = 0
+    chunks: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    moved: int = 0
+
+
+def _compare(before: Mapping[str, FileRecord], catalog: Catalog) -> _Comparison:
+    """Compare the live files with those `before`. Only if some are gone, memory is needed for each file."""
+    found, same = _Comparison(), 0
+    for file_id, path, _, chunks in catalog.live_versions():
+        former = before.get(path)
+        found.files += 1
+        found.chunks += chunks
+        found.changed += former is not None and former.id != file_id
+        same += former is not None
+    found.added, found.removed = found.files - same, len(before) - same
+    if found.added and found.removed:
+        paths, added = set[str](), Counter[bytes]()
+        for _, path, digest, _ in catalog.live_versions():
+            if path in before:
+                paths.add(path)
+            else:
+                added[digest] += 1
+        removed = Counter(record.hash for path, record in before.items() if path not in paths)
+        found.moved = (added & removed).total()
+    return found
+
+
 class _Update:
     """One update. It opens the embedder only when a text must be embedded, because loading a model is slow."""
 
@@ -429,20 +463,18 @@ class _Update:
         interim = None
         if settings.coming is not None and not interrupted and not uncompacted:
             interim = self._replace_interim(catalog, settings)
-        live, after, counts = changes.live, catalog.files(live=True), changes.counts()
-        added = Counter(after[path].hash for path in after.keys() - live.keys())
-        removed = Counter(live[path].hash for path in live.keys() - after.keys())
-        moved = (added & removed).total()
+        live, counts = changes.live, changes.counts()
+        after = _compare(live, catalog)
         partly, textless = count_incomplete(catalog)
         return UpdateSummary(
             index=self.index,
-            files=len(after),
-            chunks=sum(record.chunks for record in after.values()),
-            added=added.total() - moved,
-            changed=sum(after[path].id != record.id for path, record in live.items() if path in after),
+            files=after.files,
+            chunks=after.chunks,
+            added=after.added - after.moved,
+            changed=after.changed,
             unchanged=counts.unchanged,
-            removed=removed.total() - moved,
-            moved=moved,
+            removed=after.removed - after.moved,
+            moved=after.moved,
             skipped=counts.skipped,
             failed=counts.failed,
             embedded=embedded,

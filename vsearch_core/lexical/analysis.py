@@ -6,9 +6,10 @@ from itertools import chain
 
 from vsearch_core.lexical.analyzer import CACHE_SIZE, LONGEST_CACHED, VERSION, Analyzer, Match
 from vsearch_core.lexical.characters import fold_case, normalize_characters
-from vsearch_core.lexical.language import LANGUAGES, detect
+from vsearch_core.lexical.language import LANGUAGES, SAMPLE, detect, detect_by_words
 from vsearch_core.lexical.query import ParsedQuery
 from vsearch_core.lexical.question_words import without_question_words
+from vsearch_core.lexical.row_terms import RowTerms
 from vsearch_core.model import KeywordFields
 from vsearch_core.scripts import FIRST_UNSPACED
 
@@ -62,14 +63,45 @@ class Analysis:
         if self._language != AUTO:
             return [self._language] * len(chunks)
         detected = [detect(chunk.text) for chunk in chunks]
+        default = self._default_language(chunks, detected)
+        return [language or default for language in detected]
+
+    def _default_language(self, chunks: Sequence[KeywordFields], detected: Sequence[str | None]) -> str:
+        """Return the language for those of a file's chunks whose own language can't be detected."""
         counts = Counter(language for language in detected if language is not None)
         if counts:
-            default = counts.most_common(1)[0][0]
+            default: str | None = counts.most_common(1)[0][0]
         else:
             declared = next((chunk.language for chunk in chunks), None)
             default = detect(" ".join(chunk.text for chunk in chunks)) or declared or UNKNOWN
-        default = default if default in LANGUAGES else UNKNOWN
-        return [language or default for language in detected]
+        return default if default in LANGUAGES else UNKNOWN
+
+    def counted_terms(self, chunks: Sequence[KeywordFields]) -> list[tuple[RowTerms, str]]:
+        """Return the counted terms of each of a file's chunks, and the language in which it was analyzed.
+
+        They are those of `languages` and `chunk_terms`, but each text is split at white space only once.
+        """
+        detected: list[str | None] = []
+        counted: list[RowTerms | None] = []
+        for chunk in chunks:
+            pieces = chunk.text.split()
+            language: str | None = self._language
+            if language == AUTO:
+                is_short = len(chunk.text) <= SAMPLE
+                language = detect_by_words(pieces) if is_short else detect(chunk.text)
+            detected.append(language)
+            counted.append(None if language is None else self._counted(chunk, pieces, language))
+        default = self._default_language(chunks, detected) if None in detected else ""
+        return [
+            (terms or self._counted(chunk, chunk.text.split(), default), language or default)
+            for chunk, terms, language in zip(chunks, counted, detected, strict=True)
+        ]
+
+    def _counted(self, chunk: KeywordFields, pieces: Sequence[str], language: str) -> RowTerms:
+        """Count the terms of a chunk, whose text was split at white space."""
+        analyzer = self.analyzer(language)
+        _, *others = chunk.fields()
+        return RowTerms.of(chain(analyzer.terms_of_words(pieces), *map(analyzer.terms, filter(None, others))))
 
     def matches(self, text: str, terms: Collection[str]) -> list[Match]:
         """Return the positions of the terms in a chunk's text, as `Analyzer.matches` does."""

@@ -8,7 +8,7 @@ gives a second term, that of the word without marks, which ends in `~`: queries 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from itertools import chain
 from operator import add
@@ -113,7 +113,11 @@ class Analyzer:
 
     def terms(self, text: str) -> list[str]:
         """Return the terms of a document's text in order, with repetitions."""
-        return list(chain.from_iterable(map(self._cache.__getitem__, text.split())))
+        return list(self.terms_of_words(text.split()))
+
+    def terms_of_words(self, words: Iterable[str]) -> Iterator[str]:
+        """Yield the terms of a text that was split at white space."""
+        return chain.from_iterable(map(self._cache.__getitem__, words))
 
     def query_terms(self, text: str) -> list[str]:
         """Return the terms to search for, with repetitions.

@@ -26,15 +26,16 @@ def add_row_crc(connection: sqlite3.Connection) -> None:
 
 
 def maintain_checksums(connection: sqlite3.Connection) -> None:
-    """Create triggers that set `crc` of every row that the connection inserts or updates."""
+    """Create triggers that set `crc` of every row that the connection inserts without one, or updates."""
     connection.execute("PRAGMA temp_store = MEMORY")
     add_row_crc(connection)
     for table in TABLES:
         names = [name for name in columns(connection, table) if name != "crc"]
         change = f"UPDATE {table} SET crc = {_computed_crc(connection, table, 'new')} WHERE rowid = new.rowid"
-        for event in ("INSERT", f"UPDATE OF {', '.join(names)}"):
+        for event, more in (("INSERT", "WHEN new.crc IS NULL "), (f"UPDATE OF {', '.join(names)}", "")):
             trigger = f"checksum_{table}_{event[:6].lower()}"
-            connection.execute(f"CREATE TEMP TRIGGER {trigger} AFTER {event} ON main.{table} BEGIN {change}; END")
+            when = f"AFTER {event} ON main.{table} {more}"
+            connection.execute(f"CREATE TEMP TRIGGER {trigger} {when}BEGIN {change}; END")
 
 
 def recompute_checksums(connection: sqlite3.Connection) -> None:

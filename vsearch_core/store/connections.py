@@ -32,6 +32,7 @@ from vsearch_core.store.tables import (
     has_our_tables,
 )
 
+_CACHE_BYTES = 32_000_000  # of a writer: new hashes of texts go to any page of their SQL index
 _BUSY_TIMEOUT = 10  # seconds to wait for another connection's lock
 _VALUE_LIMIT = 1 << 26  # bytes of one value or row: the longest of ours are the manifests of segments of 100 GB
 _COMPUTED = re.compile(r"\b(as|check|generated|virtual)\b", re.IGNORECASE)  # in SQL that creates a table
@@ -79,6 +80,7 @@ def open_to_write(index: Path, catalog_format: CatalogFormat = FORMAT) -> sqlite
     connection = connect(index, "rw")
     try:
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_BYTES >> 10}")
         connection.execute("PRAGMA secure_delete = ON")  # copies of the file must not have texts that were removed
         version = _version(index, connection)
         if version > catalog_format.version:

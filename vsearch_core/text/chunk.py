@@ -2,9 +2,7 @@
 
 A boundary is the end of a sentence or paragraph, a heading, a new page, a blank line of code or the end of a line.
 
-A word is a run of characters without white space. In scripts without spaces (Han, kana, Thai …), each character is a
-word. Two rules bound the text of a chunk: a run of more than `MAX_RUN` characters counts as several words, and each
-`MAX_GAP` characters of white space in a row count as a word, too.
+Words are those of `word_starts`.
 """
 
 import itertools
@@ -14,33 +12,33 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from vsearch_core import config, scripts
+from vsearch_core import config
 from vsearch_core.errors import ArgumentError
 from vsearch_core.model import HEADING_SEPARATOR, Chunk, Document, Section, Span
+from vsearch_core.text.word_starts import WORD, word_starts
 
 MIN_WORDS, MAX_WORDS = 20, 5000  # the range of a target
-MAX_RUN = 100  # characters
-MAX_GAP = 100  # characters of white space
 # Shares of the target:
 MAX_SHARE = 1.2  # no chunk has more words, not counting a repeated header
 MIN_SHARE = 0.8  # a chunk is cut at the best boundary between this and MAX_SHARE
 HEADING_SHARE = 0.4  # a chunk of at least this size ends before a heading or a new page
 TAIL_SHARE = 0.2  # the last chunk is not smaller
 
-_UNSPACED = f"{scripts.SOUTHEAST_ASIAN}{scripts.RADICALS}{scripts.KANA}{scripts.HAN}{scripts.FULLWIDTH}"
-_MARKS = (
-    "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
-)
-_WORD = re.compile(rf"[{_UNSPACED}][{_MARKS}]{{0,8}}|[^\s{_UNSPACED}]{{1,{MAX_RUN}}}|\s{{{MAX_GAP}}}")
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
-_SPACED_WORD = re.compile(
-    rf"\S{{1,{MAX_RUN}}}|\s{{{MAX_GAP}}}"
-)  # finds the same in text without such characters, faster
 _PARAGRAPH = re.compile(r"\n[^\S\n]*(?=\n)")
-_SENTENCE = re.compile(r"[.!?…]['\"’”»)\]]*(?=\s)|[。！？．｡][」』”’）】]*")
+_ENDS, _CLOSERS = ".!?…", "'\"’”»)]"
+_UNSPACED_ENDS, _UNSPACED_CLOSERS = "。！？．｡", "」』”’）】"
+_SENTENCE = re.compile(  # the first set of characters is what is searched for
+    rf"[{_ENDS}{_UNSPACED_ENDS}](?:(?<=[{_ENDS}])[{re.escape(_CLOSERS)}]*(?=\s)|(?<=[{_UNSPACED_ENDS}])[{_UNSPACED_CLOSERS}]*)"
+)
+_IN_SENTENCE_END = frozenset(_ENDS + _CLOSERS + _UNSPACED_ENDS + _UNSPACED_CLOSERS)
 _LINE = re.compile(r"\n")
+# Kinds of boundaries: for some kinds of spans, the pattern at whose matches' ends text can be cut
+_PARAGRAPHS = {"prose": _PARAGRAPH, "rows": _LINE}
+_SENTENCES = {"prose": _SENTENCE}
+_BLANK_LINES = {"code": _PARAGRAPH}
+_LINES = dict.fromkeys(("prose", "rows", "code"), _LINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class ChunkOptions:
 
 def count_words(text: str) -> int:
     """Return the number of words in a text, as this module defines them."""
-    return sum(1 for _ in _WORD.finditer(text))
+    return sum(1 for _ in WORD.finditer(text))
 
 
 def split(document: Document, options: ChunkOptions) -> list[Chunk]:
@@ -90,14 +88,22 @@ def split(document: Document, options: ChunkOptions) -> list[Chunk]:
             start, end = first + len(text) - len(text.lstrip()), last - len(text) + len(text.rstrip())
             line += document.text.count("\n", counted, start)
             counted = start
-            chunks.append(replace(_chunk(document, start, end, line, span, heading), sections=sections))
+            chunks.append(_chunk(document, start, end, line, span, heading, sections))
     return chunks
 
 
-def _chunk(document: Document, start: int, end: int, line: int, span: Span, heading: tuple[str, ...]) -> Chunk:
+def _chunk(
+    document: Document,
+    start: int,
+    end: int,
+    line: int,
+    span: Span,
+    heading: tuple[str, ...],
+    sections: tuple[Section, ...],
+) -> Chunk:
     text = document.text[start:end]
     last_line = line + text.count("\n")
-    repeats = span.header and _WORD.search(document.text, span.start, start)
+    repeats = span.header and WORD.search(document.text, span.start, start)
     return Chunk(
         text=f"{span.header}\n{text}" if repeats else text,
         start_char=start,
@@ -106,6 +112,7 @@ def _chunk(document: Document, start: int, end: int, line: int, span: Span, head
         end_line=document.lines[last_line - 1] if document.lines else last_line,
         page=span.page,
         heading=HEADING_SEPARATOR.join(heading) or None,
+        sections=sections,
     )
 
 
@@ -131,28 +138,18 @@ class _Cutter:
         self.target = options.words
         self.limit = options.limit
         self.overlap = options.overlap
-        start, end = spans[0].start, spans[-1].end
-        word = _SPACED_WORD if text.isascii() or not _IS_UNSPACED.search(text, start, end) else _WORD
-        self.words = array("q", map(re.Match.start, word.finditer(text, start, end)))
-        self.end = end
+        self.words = word_starts(text, spans[0].start, spans[-1].end)
+        self.end = spans[-1].end
         # A new page is treated like a heading: a chunk has one page number, which should be right for most of it.
         places = ((span.heading, span.page) for span in spans)
         changes = (span.start for span, (a, b) in zip(spans[1:], itertools.pairwise(places), strict=True) if a != b)
-        self.headings = self._cuts(changes)
-        self.paragraphs = self._cuts(_ends(text, spans, {"prose": _PARAGRAPH, "rows": _LINE}, with_starts=True))
-        self.sentences = self._cuts(_ends(text, spans, {"prose": _SENTENCE}))
-        self.blank_lines = self._cuts(_ends(text, spans, {"code": _PARAGRAPH}))
-        self.lines = self._cuts(map(re.Match.end, _LINE.finditer(text, start, end)))
-
-    def _cuts(self, offsets: Iterator[int]) -> "array[int]":
-        """Return the cuts at these character offsets, which must be ascending."""
-        cuts = array("q")
-        low = 0
-        for offset in offsets:
-            low = bisect_left(self.words, offset, low)
-            if 0 < low < len(self.words) and (not cuts or cuts[-1] != low):
-                cuts.append(low)
-        return cuts
+        self.headings = array(
+            "q", sorted({cut for cut in map(self.words.before, changes) if 0 < cut < len(self.words)})
+        )
+        groups = (list(group) for _, group in itertools.groupby(spans, key=lambda span: span.kind))
+        self.runs = [(run[0].kind, run[0].start, run[-1].end) for run in groups]  # of spans of one kind
+        self.run_starts = [start for _, start, _ in self.runs]
+        self.listed: dict[int, array[int]] = {}  # offsets of all boundaries of a kind
 
     def cut(self) -> Iterator[tuple[int, int, Span, tuple[str, ...], tuple[Section, ...]]]:
         """Yield each chunk: start and end (character offsets), the span that it begins in, its headings and sections.
@@ -163,45 +160,45 @@ class _Cutter:
         while end < len(self.words):
             heading = self._heading_after(start, end)
             end = self._end_of(start) if heading is None else heading
-            first = self.words[start]
-            sections = self._sections_of(start, end)
-            headings = self._headings_of(start, end) if len(sections) > 1 else sections[0].titles
-            several = sections if len(sections) > 1 else ()
-            yield first, self._end_char(end), self._span_of(start), headings, several
+            first, last = self.words[start], self.words[end - 1]
+            spans = self._spans_of(first, last)
+            headings, sections = spans[0].heading, tuple[Section, ...]()
+            if len(spans) > 1:
+                several = self._sections_of(spans, start, end)
+                headings = self._headings_of(spans, start, end) if len(several) > 1 else several[0].titles
+                sections = several if len(several) > 1 else ()
+            match = WORD.match(self.text, last, self.end)
+            yield first, match.end() if match else self.end, spans[0], headings, sections
             if end < len(self.words):
                 start = end if heading is not None else self._next_start(end)
 
-    def _span_of(self, cut: int) -> Span:
-        return self.spans[bisect_right(self.span_starts, self.words[cut]) - 1]
+    def _spans_of(self, first: int, last: int) -> list[Span]:
+        """Return the spans from that of the character at `first` to that of the one at `last`."""
+        return self.spans[bisect_right(self.span_starts, first) - 1 : bisect_right(self.span_starts, last)]
 
-    def _spans_of(self, start: int, end: int) -> list[Span]:
-        first = bisect_right(self.span_starts, self.words[start]) - 1
-        last = bisect_right(self.span_starts, self.words[end - 1]) - 1
-        return self.spans[first : last + 1]
-
-    def _sections_of(self, start: int, end: int) -> tuple[Section, ...]:
-        """Return the sections of the text from cut `start` to `end`: at least one."""
+    def _sections_of(self, spans: Sequence[Span], start: int, end: int) -> tuple[Section, ...]:
+        """Return the sections of the text from cut `start` to `end`, which is in these spans: at least one."""
         sections = []
-        spans = (span for span, _ in self._words_of(start, end))
-        for heading, group in itertools.groupby(spans, key=lambda span: span.heading):
+        begun = (span for span, _ in self._words_of(spans, start, end))
+        for heading, group in itertools.groupby(begun, key=lambda span: span.heading):
             sections.append(Section(max(next(group).start, self.words[start]), heading))
         return tuple(sections)
 
-    def _words_of(self, start: int, end: int) -> Iterator[tuple[Span, int]]:
+    def _words_of(self, spans: Sequence[Span], start: int, end: int) -> Iterator[tuple[Span, int]]:
         """Yield each span in which words from cut `start` to `end` begin, and the number of these words."""
-        for span in self._spans_of(start, end):
-            inside = (bisect_left(self.words, place) for place in (span.start, span.end))
+        for span in spans:
+            inside = map(self.words.before, (span.start, span.end))
             begun, done = (min(max(cut, start), end) for cut in inside)
             if done > begun:
                 yield span, done - begun
 
-    def _headings_of(self, start: int, end: int) -> tuple[str, ...]:
+    def _headings_of(self, spans: Sequence[Span], start: int, end: int) -> tuple[str, ...]:
         """Return the headings above most words from cut `start` to `end`: the longest trail over half of them.
 
         If not even the outermost heading is over half, return the trail over most words.
         """
         trails: Counter[tuple[str, ...]] = Counter()
-        for span, words in self._words_of(start, end):
+        for span, words in self._words_of(spans, start, end):
             trails[span.heading] += words
         above: Counter[tuple[str, ...]] = Counter()
         for trail, words in trails.items():
@@ -209,10 +206,6 @@ class _Cutter:
                 above[trail[:depth]] += words
         most = [trail for trail, words in above.items() if 2 * words > end - start]
         return max(most, key=len, default=trails.most_common(1)[0][0])
-
-    def _end_char(self, cut: int) -> int:
-        match = _WORD.match(self.text, self.words[cut - 1], self.end)
-        return match.end() if match else self.end
 
     def _heading_after(self, start: int, previous: int) -> int | None:
         """Return the cut of the first heading at which a chunk from `start` must end, or None if it's too far away."""
@@ -230,11 +223,56 @@ class _Cutter:
         low = start + math.ceil(self.target * MIN_SHARE)
         high = min(start + self.limit, len(self.words) - math.ceil(self.target * TAIL_SHARE))
         target = min(start + self.target, high)
-        for cuts in (self.headings, self.paragraphs, self.sentences, self.blank_lines, self.lines):
-            cut = _nearest(cuts, target, low, high)
-            if cut is not None:
-                return cut
-        return self._between_words(target, low, high)
+        cut = _nearest(self.headings, target, low, high)
+        if cut is None:
+            cut = self._nearest_boundary((_PARAGRAPHS, _SENTENCES, _BLANK_LINES, _LINES), target, low, high)
+        return self._between_words(target, low, high) if cut is None else cut
+
+    def _nearest_boundary(
+        self, kinds: Sequence[Mapping[str, re.Pattern[str]]], target: int, low: int, high: int
+    ) -> int | None:
+        """Return the boundary nearest to the cut `target` within `low` and `high`, of the first kind that has one.
+
+        Only the text around the target is searched.
+        """
+        first, middle, last = self.words[low - 1], self.words[target - 1], self.words[high]
+        for patterns in kinds:
+            before = after = None
+            for offset in self._boundaries(patterns, first, last):
+                if first < offset <= middle:  # its cut is before the target
+                    before = offset
+                elif middle < offset <= last:
+                    after = offset
+                    break
+            cuts = [self.words.before(offset) for offset in (before, after) if offset is not None]
+            if cuts:
+                return min(cuts, key=lambda cut: abs(cut - target))
+        return None
+
+    def _boundaries(self, patterns: Mapping[str, re.Pattern[str]], first: int, last: int) -> Iterator[int]:
+        """Yield the offsets of boundaries of a kind, ascending: all after `first` and up to `last`, and maybe others.
+
+        `first` is the start of a word.
+        """
+        if self.text[first].isspace() or self.text[first - 1] in _IN_SENTENCE_END:  # a match may begin before it
+            if id(patterns) not in self.listed:
+                everything = self._search(patterns, self.spans[0].start, self.end)
+                self.listed[id(patterns)] = array("q", everything)
+            found = self.listed[id(patterns)]
+            return iter(found[bisect_right(found, first) : bisect_right(found, last)])
+        return self._search(patterns, first, last)
+
+    def _search(self, patterns: Mapping[str, re.Pattern[str]], first: int, last: int) -> Iterator[int]:
+        """Yield the ends of matches from `first` to `last`. Paragraphs also end where a span of another kind begins."""
+        for number in range(max(bisect_right(self.run_starts, first) - 1, 0), len(self.runs)):
+            kind, start, end = self.runs[number]
+            if start > last:
+                return
+            if patterns is _PARAGRAPHS:
+                yield start
+            if kind in patterns:
+                matches = patterns[kind].finditer(self.text, max(start, first), min(end, last + 1))
+                yield from map(re.Match.end, matches)
 
     def _between_words(self, target: int, low: int, high: int) -> int:
         """Return the cut nearest to `target` that has white space before it. If there is none, return `target`."""
@@ -249,30 +287,14 @@ class _Cutter:
 
         It is the boundary nearest to `end` minus the overlap. Chunks of table rows don't overlap.
         """
-        if self._span_of(end).kind == "rows":
+        if self._spans_of(self.words[end], self.words[end])[0].kind == "rows":
             return end
         wanted = end - self.overlap
         low, high = wanted - self.overlap // 2, wanted + self.overlap // 2
-        for cuts in (self.paragraphs, self.sentences, self.blank_lines):
-            cut = _nearest(cuts, wanted, low, high)
-            if cut is not None:
-                return cut
-        return self._between_words(wanted, low, high) if self.overlap else end
-
-
-def _ends(
-    text: str, spans: Sequence[Span], patterns: Mapping[str, re.Pattern[str]], *, with_starts: bool = False
-) -> Iterator[int]:
-    """Yield the offsets at which matches end. `patterns` has a pattern for some kinds of spans.
-
-    If `with_starts` is True, also yield the offset at which each run of spans of one kind begins.
-    """
-    for kind, group in itertools.groupby(spans, key=lambda span: span.kind):
-        run = list(group)
-        if with_starts:
-            yield run[0].start
-        if kind in patterns:
-            yield from map(re.Match.end, patterns[kind].finditer(text, run[0].start, run[-1].end))
+        cut = self._nearest_boundary((_PARAGRAPHS, _SENTENCES, _BLANK_LINES), wanted, low, high)
+        if cut is None:
+            return self._between_words(wanted, low, high) if self.overlap else end
+        return cut
 
 
 def _nearest(cuts: "array[int]", target: int, low: int, high: int) -> int | None:

@@ -48,16 +48,21 @@ class SourceFile:
     """A file that was found.
 
     Attributes:
-        path: Its absolute path; symbolic links in it are not resolved.
+        name: Its absolute path; symbolic links in it are not resolved.
         size: Its size in bytes.
         mtime_ns: The time of its last change, in ns since the epoch. Programs can set it.
         ctime_ns: The time of its last change of content or attributes. Only the system sets it.
     """
 
-    path: Path
+    name: str
     size: int
     mtime_ns: int
     ctime_ns: int
+
+    @property
+    def path(self) -> Path:
+        """Return its absolute path. A run may find a million files, and a `Path` for each would take 300 MB."""
+        return Path(self.name)
 
     @property
     def stamp(self) -> tuple[int, int, int]:
@@ -204,7 +209,7 @@ class _Discovery:
             return Skipped(Path(path), file_kind(info.st_mode))
         if info.st_size > self.options.max_file_size:
             return Skipped(Path(path), f"{info.st_size:,} bytes, more than {self.options.max_file_size:,}")
-        return SourceFile(Path(path), info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+        return SourceFile(path, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
 class _Walk:
@@ -275,12 +280,12 @@ class _Walk:
         name = entry.name
         if self.is_unsearched(name):
             return None
-        path = _with_slash(folder.path) + name
+        path = entry.path
         is_link = entry.is_symlink()
         is_dir = os.path.isdir(path) if is_link else entry.is_dir(follow_symlinks=False)
         if self.left_out(folder, path, name, is_dir):
             return None
-        real = _with_slash(folder.real) + name
+        real = path if folder.real == folder.path else _with_slash(folder.real) + name  # one text, if they are equal
         if is_link:
             self.links.append((folder, name))
         elif is_dir and is_utf8(name):
@@ -299,7 +304,7 @@ class _Walk:
         return self.discovery.included(path[self.base :])
 
     def left_out(self, folder: _Folder, path: str, name: str, is_dir: bool) -> bool:
-        if self.discovery.exclude.verdict(path[self.base :], name, is_dir):
+        if self.discovery.exclude and self.discovery.exclude.verdict(path[self.base :], name, is_dir):
             return True
         for level in folder.levels:
             verdict = level.rules.verdict(path[level.skip :], name, is_dir)

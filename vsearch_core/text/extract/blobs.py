@@ -2,7 +2,7 @@
 
 import re
 
-_STEP, _LINE_STEP = 80, 28  # characters: half the shortest run, and the shortest line, of base64
+_SHORTEST_RUN, _SHORTEST_LINE = 160, 56  # characters of base64 that is removed
 _DATA_URI = re.compile(
     r"data:(?<!\wdata:)(?:(?:image|audio|video|font)/[\w.+-]{1,80}|(?:application|text)/[\w.+-]{1,80}(?=[^,\s]{0,80};base64,))"
     r"(?:;(?!base64,)[\w.=-]{1,80}){0,4}"
@@ -18,7 +18,7 @@ _LAST = r"[A-Za-z0-9+/]++(?:={1,2}|(?<=[A-Za-z0-9+/]{24}))"  # the last line, wh
 _LINES = re.compile(rf"^(?:[ \t]*+[A-Za-z0-9+/]{{56,}}+={{0,2}}[ \t]*+\n){{3,}}+(?:[ \t]*+{_LAST}[ \t]*+$)?", re.M)
 _ESCAPED_LINES = re.compile(rf"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{{56,}}+={{0,2}}(?:\\r)?\\n){{3,}}+(?:{_LAST})?")
 _PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)((?:[^-]|-(?!----))*+)(?=-----END )")
-_ALPHABET = re.compile(r"[A-Za-z0-9+/_=\\-]+")
+_IN_ALPHABET = bytes(bool(re.match(rb"[A-Za-z0-9+/_=\\-]", bytes([byte]))) for byte in range(256))
 _MIN_KEY = 60  # characters of a private key; fewer stand for one in code and texts
 _MIN_DIGITS = 0.02  # of base64's characters; random bytes have 0.16
 _MAX_SLASHES = 0.08  # of its characters; paths have more
@@ -30,10 +30,11 @@ def without_blobs(text: str) -> str:
         text = _PRIVATE_KEY.sub(_without_body, text)
     if "data:" in text:
         text = _DATA_URI.sub(_emptied_match, _SVG_URI.sub(_emptied_match, text))
-    if not _has_run(text, _LINE_STEP):
+    in_alphabet = text.encode("ascii", "replace").translate(_IN_ALPHABET)  # "replace" makes one byte of each character
+    if b"\1" * _SHORTEST_LINE not in in_alphabet:
         return text
     text = _STRINGS.sub(_emptied_strings, _LINES.sub(_emptied_base64, text))
-    if _has_run(text, _STEP):
+    if b"\1" * _SHORTEST_RUN in in_alphabet:
         text = _ESCAPED_LINES.sub(_emptied_base64, text)
         text = _RUN.sub(_emptied_base64, text)
     return text
@@ -41,12 +42,6 @@ def without_blobs(text: str) -> str:
 
 def _without_body(key: re.Match[str]) -> str:
     return key[1] + _emptied(key[2]) if len(key[2]) >= _MIN_KEY else key[0]
-
-
-def _has_run(text: str, step: int) -> bool:
-    """Return True if the text has a run of base64 longer than 2 · `step`, False if all runs are shorter than `step`."""
-    pieces = (text[start : start + step] for start in range(0, len(text), step))
-    return any(" " not in piece and len(piece) == step and _ALPHABET.fullmatch(piece) for piece in pieces)
 
 
 def _emptied_match(match: re.Match[str]) -> str:
