@@ -40,7 +40,7 @@ def ranges(path: Path, title: str, values: Mapping[float, Sequence[float]], leve
     axes.set_ylabel("nDCG@10")
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper left")
     _save(figure, path)
 
 

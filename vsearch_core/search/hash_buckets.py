@@ -28,7 +28,7 @@ Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class HashBlock:
     """Some bits of a hash, from `start` on, and the greatest distance in them."""
 
     start: int
@@ -46,7 +46,7 @@ class Block:
         return np.array([sum(1 << bit for bit in bits) for bits in chosen], np.int32)
 
 
-def best_blocks(pictures: int, radius: int) -> tuple[Block, ...]:
+def best_blocks(pictures: int, radius: int) -> tuple[HashBlock, ...]:
     """Return the blocks that take the least time, or none if to compare all pairs takes less."""
     choices = [
         cut_into(count, radius) for count in range(-(-HASH_BITS // _WIDEST), min(radius + 1, HASH_BITS // 8) + 1)
@@ -57,7 +57,7 @@ def best_blocks(pictures: int, radius: int) -> tuple[Block, ...]:
     return choices[int(np.argmin(costs))]
 
 
-def cut_into(count: int, radius: int) -> tuple[Block, ...]:
+def cut_into(count: int, radius: int) -> tuple[HashBlock, ...]:
     """Return that many blocks of about equal widths for a radius, of at least their number less 1.
 
     The widest blocks get the greatest radii, because their buckets have fewest hashes.
@@ -67,16 +67,16 @@ def cut_into(count: int, radius: int) -> tuple[Block, ...]:
     least, more = divmod(radius + 1 - count, count)
     by_width = sorted(range(count), key=lambda number: -widths[number])
     larger = set(by_width[:more])
-    return tuple(Block(edges[number], widths[number], least + (number in larger)) for number in range(count))
+    return tuple(HashBlock(edges[number], widths[number], least + (number in larger)) for number in range(count))
 
 
-def _cost(block: Block, pictures: int) -> float:
+def _cost(block: HashBlock, pictures: int) -> float:
     """Return the time of one picture in a block, in comparisons."""
     return block.probes * (_BUCKET_COST + _UNEVEN * pictures * HASH_WINDOWS / (1 << block.width))
 
 
 def near_pairs(
-    words: Words, blocks: tuple[Block, ...], radius: int, labels: NDArray[np.int64]
+    words: Words, blocks: tuple[HashBlock, ...], radius: int, labels: NDArray[np.int64]
 ) -> Iterator[NDArray[np.int64]]:
     """Yield near pairs of pictures as (m, 2): the whole of one is near a hash of the other.
 
@@ -123,7 +123,7 @@ def _mixed(words: Words) -> Words:
     return mixed
 
 
-def _keys(flat: Words, block: Block) -> NDArray[np.int32]:
+def _keys(flat: Words, block: HashBlock) -> NDArray[np.int32]:
     """Return the bits of each hash (n, 6) in the block as a number, int32."""
     word, bit = divmod(block.start, 64)
     keys = flat[:, word] >> np.uint64(bit)
