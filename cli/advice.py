@@ -155,6 +155,7 @@ ADVICE: Mapping[str, str] = {
     # models and providers
     "model-unusable": "choose another model with --model",
     "model-unsupported": "choose another model with --model, or try --embedder sentence-transformers",
+    "not-distillable": "run the command without --quick",
     "model-damaged": "download the model again",
     "model-changed": "run the command again",
     "model-not-found": "give the path of a folder, or the name of a model on the Hugging Face hub",

@@ -31,6 +31,7 @@ STATUS_KEYS = [
         "warm_helper",
         "image_model",
         "picture_vectors",
+        "figure_vectors",
         "run",
     ),
 ]

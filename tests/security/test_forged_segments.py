@@ -200,7 +200,7 @@ def test_forged_arrays_are_no_internal_error(made: Path, tmp_path: Path, forgery
 def test_a_source_with_a_null_character_is_damage(made: Path, tmp_path: Path) -> None:
     project = Path(shutil.copytree(made, tmp_path / "project"))
     with closing(Catalog.open_to_write(project / ".vsearch")) as catalog, catalog.transaction():
-        catalog.connection.execute("INSERT INTO sources VALUES (?, ?, 0)", ("a\0b", "{}"))
+        catalog.connection.execute("INSERT INTO sources (path, options) VALUES (?, ?)", ("a\0b", "{}"))
     with (
         vsearch_core.open_index(project, open_embedder=lambda _: WordEmbedder()) as index,
         pytest.raises(IndexCorruptError, match="null character"),

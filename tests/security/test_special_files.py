@@ -259,6 +259,7 @@ ALLOWED = {  # file -> why it may
     "vsearch_core/embed/models.py": "lists and deletes models that it has prepared in the user's cache",
     "vsearch_core/embed/static.py": "reads a model that it has prepared",
     "vsearch_core/embed/local.py": "reads a model that it has prepared",
+    "vsearch_core/embed/distilled.py": "reads a prepared model, and lists the folder that it has just written",
     "vsearch_core/embed/images/embedder.py": "reads a model that it has prepared",
     "vsearch_core/embed/onnx/quantize.py": "reads the graph and the tokenizer that it has just written",
     "vsearch_core/embed/onnx/shipped.py": "reads the graph that it has just written",
