@@ -32,7 +32,7 @@ from vsearch_core.store.tables import (
     has_our_tables,
 )
 
-_CACHE_BYTES = 32_000_000  # of a writer: new hashes of texts go to any page of their SQL index
+_CACHE_BYTES = 8_000_000  # of a writer: new hashes of texts go to any page of their SQL index
 _BUSY_TIMEOUT = 10  # seconds to wait for another connection's lock
 _VALUE_LIMIT = 1 << 26  # bytes of one value or row: the longest of ours are the manifests of segments of 100 GB
 _COMPUTED = re.compile(r"\b(as|check|generated|virtual)\b", re.IGNORECASE)  # in SQL that creates a table
