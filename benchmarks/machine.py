@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
+from typing import Self
 
 
 def describe() -> str:
@@ -62,15 +63,19 @@ def memory() -> dict[str, int]:
     return {name: int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssFile")}
 
 
-class PeakMemory:
-    """Sample this process's own memory every 5 ms inside a `with` block; `added` is the peak minus the start, bytes."""
+class _Peak:
+    """Sample a number of bytes in another thread inside a `with` block; `peak` is the highest so far."""
 
-    added = 0
+    peak = 0
 
-    def __enter__(self) -> "PeakMemory":
-        """Start sampling."""
+    def __init__(self, measure: Callable[[], int], interval: float) -> None:
+        self._measure = measure
+        self._interval = interval  # seconds
         self._done = Event()
-        self._thread = Thread(target=self._sample, args=(memory()["RssAnon"],), daemon=True)
+        self._thread = Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start sampling."""
         self._thread.start()
         return self
 
@@ -81,9 +86,39 @@ class PeakMemory:
         self._done.set()
         self._thread.join()
 
-    def _sample(self, before: int) -> None:
-        while not self._done.wait(0.005):
-            self.added = max(self.added, memory()["RssAnon"] - before)
+    def _sample(self) -> None:
+        while not self._done.wait(self._interval):
+            self.peak = max(self.peak, self._measure())
+
+
+class PeakMemory(_Peak):
+    """Sample this process's own memory every 5 ms inside a `with` block; `added` is the peak minus the start, bytes."""
+
+    def __init__(self) -> None:
+        """Prepare to sample."""
+        super().__init__(lambda: memory()["RssAnon"], 0.005)
+
+    def __enter__(self) -> Self:
+        """Start sampling."""
+        self._before = self.peak = memory()["RssAnon"]
+        return super().__enter__()
+
+    @property
+    def added(self) -> int:
+        """Return the bytes by which the memory has grown."""
+        return self.peak - self._before
+
+
+class PeakOfProcesses(_Peak):
+    """Sample the memory of a process and of all that it has started ten times a second inside a `with` block.
+
+    `peak` is the highest sum of proportional set sizes so far, in bytes.
+    """
+
+    def __init__(self, root: int | None = None) -> None:
+        """Prepare to sample the process with the id `root`, by default this one."""
+        top = os.getpid() if root is None else root
+        super().__init__(lambda: sum(map(_proportional_size, _with_descendants(top))), 0.1)
 
 
 @dataclass(frozen=True)
@@ -102,25 +137,17 @@ def process_cost(command: Sequence[str], **options: object) -> ProcessCost:
     Memory is the sum of their proportional set sizes, in which shared pages count once; it is sampled ten times a
     second.
     """
-    before, started, peak = os.times(), time.perf_counter(), 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **options) as process:  # type: ignore[call-overload]
-        done = Event()
-
-        def sample() -> None:
-            nonlocal peak
-            while not done.wait(0.1):
-                peak = max(peak, sum(_proportional_size(pid) for pid in _with_descendants(process.pid)))
-
-        sampler = Thread(target=sample, daemon=True)
-        sampler.start()
+    before, started = os.times(), time.perf_counter()
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **options) as process,  # type: ignore[call-overload]
+        PeakOfProcesses(process.pid) as memory_used,
+    ):
         output = process.communicate()[0]
-        done.set()
-        sampler.join()
     after = os.times()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return ProcessCost(time.perf_counter() - started, cpu, peak, output)
+    return ProcessCost(time.perf_counter() - started, cpu, memory_used.peak, output)
 
 
 def _with_descendants(root: int) -> list[int]:
@@ -142,30 +169,3 @@ def _proportional_size(pid: int) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
-
-
-class PeakOfProcesses:
-    """Sample the memory of this process and of all that it has started ten times a second inside a `with` block.
-
-    `peak` is the highest sum of proportional set sizes so far, in bytes.
-    """
-
-    peak = 0
-
-    def __enter__(self) -> "PeakOfProcesses":
-        """Start sampling."""
-        self._done = Event()
-        self._thread = Thread(target=self._sample, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
-    ) -> None:
-        """Stop sampling."""
-        self._done.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._done.wait(0.1):
-            self.peak = max(self.peak, sum(map(_proportional_size, _with_descendants(os.getpid()))))

@@ -1,7 +1,7 @@
 """Tiny CLIP and SigLIP models with random weights, in the layout of real ones, and pictures for them."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tiny_models import LETTERS, write_json
 
+import vsearch_core as vsearch
+from vsearch_core.embed.base import Embedder
 from vsearch_core.model import Fingerprint, PixelFormat
 
+OpenWithImages = Callable[..., vsearch.Index]
 TOWER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 40}
 SIDE, PATCH = 32, 8
 
@@ -154,3 +157,18 @@ def coloured(*names: str, size: tuple[int, int] = (160, 120), kind: str = "PNG")
     data = io.BytesIO()
     image.save(data, kind)
     return data.getvalue()
+
+
+def index_opener(root: Path, embedder: Embedder, model: ColourModel) -> OpenWithImages:
+    """Return a function that opens or makes an index, by default in `root`, with these models as its defaults."""
+
+    def open_it(folder: Path = root, images: ColourModel = model, **options: Any) -> vsearch.Index:
+        return vsearch.open_index(
+            folder,
+            create=True,
+            open_embedder=lambda _spec: embedder,
+            open_image_embedder=lambda _name: images,
+            **options,
+        )
+
+    return open_it

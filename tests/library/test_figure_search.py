@@ -1,8 +1,7 @@
 """Pictures inside documents are found by what they show, with their places. A stand-in model sees colours."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +17,8 @@ from vsearch_core.search.results_json import results_json
 pytest.importorskip("PIL")
 
 from coloured_documents import coloured_message, coloured_pdf, coloured_slides, coloured_web_page, coloured_word
-from image_models import ColourModel, coloured
+from image_models import ColourModel, OpenWithImages, coloured, index_opener
 
-Open = Callable[..., vsearch.Index]
 COLOUR_WORDS = ("red", "green", "blue", "yellow", "purple", "orange")
 
 
@@ -30,17 +28,8 @@ def model() -> ColourModel:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, embedder: WordEmbedder, model: ColourModel) -> Open:
-    def open_it(folder: Path = tmp_path, images: ColourModel = model, **options: Any) -> vsearch.Index:
-        return vsearch.open_index(
-            folder,
-            create=True,
-            open_embedder=lambda _spec: embedder,
-            open_image_embedder=lambda _name: images,
-            **options,
-        )
-
-    return open_it
+def opened(tmp_path: Path, embedder: WordEmbedder, model: ColourModel) -> OpenWithImages:
+    return index_opener(tmp_path, embedder, model)
 
 
 FILES: Mapping[str, bytes] = {
@@ -71,7 +60,7 @@ def first(results: vsearch.Results) -> tuple[str, str | None]:
     return hit.path.rpartition("/")[2], hit.place
 
 
-def test_figures_are_found_with_their_places(folder: Path, opened: Open, model: ColourModel) -> None:
+def test_figures_are_found_with_their_places(folder: Path, opened: OpenWithImages, model: ColourModel) -> None:
     with opened(image_model="colours") as index:
         assert index.update([folder]).added == 5
         assert model.pictures == 6
@@ -116,7 +105,7 @@ JUDGED: Mapping[str, tuple[str, str | None] | None] = {
 }
 
 
-def test_neither_texts_nor_figures_bury_the_others(folder: Path, opened: Open) -> None:
+def test_neither_texts_nor_figures_bury_the_others(folder: Path, opened: OpenWithImages) -> None:
     with opened(image_model="colours") as index:
         index.update([folder])
         for query, answer in JUDGED.items():
@@ -135,7 +124,7 @@ def _places(results: vsearch.Results) -> list[tuple[str, str | None]]:
     return [(hit.path.rpartition("/")[2], hit.place) for hit in results.hits]
 
 
-def test_filters_and_clauses_count_for_figures(folder: Path, opened: Open) -> None:
+def test_filters_and_clauses_count_for_figures(folder: Path, opened: OpenWithImages) -> None:
     (folder / "photo.png").write_bytes(coloured("blue", "green"))
     with opened(image_model="colours") as index:
         index.update([folder])
@@ -154,7 +143,7 @@ def test_filters_and_clauses_count_for_figures(folder: Path, opened: Open) -> No
         assert len({hit.path for hit in grouped.hits}) == len(grouped.hits)
 
 
-def test_figures_of_the_same_size_are_no_copies(tmp_path: Path, opened: Open) -> None:
+def test_figures_of_the_same_size_are_no_copies(tmp_path: Path, opened: OpenWithImages) -> None:
     folder = tmp_path / "papers"
     folder.mkdir()
     for number, colour in enumerate(("red", "green")):
@@ -167,7 +156,7 @@ def test_figures_of_the_same_size_are_no_copies(tmp_path: Path, opened: Open) ->
         assert len(index.search("red", images=True, diversity=0.5).hits) == 2
 
 
-def test_documents_of_pictures_alone_are_found(tmp_path: Path, opened: Open) -> None:
+def test_documents_of_pictures_alone_are_found(tmp_path: Path, opened: OpenWithImages) -> None:
     folder = tmp_path / "papers"
     folder.mkdir()
     (folder / "scan.pdf").write_bytes(coloured_pdf(("", ["red"]), ("", ["blue"])))
@@ -180,7 +169,7 @@ def test_documents_of_pictures_alone_are_found(tmp_path: Path, opened: Open) -> 
         assert index.check(full=True).faults == ()
 
 
-def test_the_text_around_a_figure_is_shown(folder: Path, opened: Open) -> None:
+def test_the_text_around_a_figure_is_shown(folder: Path, opened: OpenWithImages) -> None:
     with opened(image_model="colours") as index:
         index.update([folder])
         hit = index.search("red", context=1).hits[0]
@@ -210,7 +199,7 @@ class Reversing:
         return np.array([-len(text) for text in texts], np.float32)
 
 
-def test_reranking_orders_texts_and_leaves_pictures_where_they_are(folder: Path, opened: Open) -> None:
+def test_reranking_orders_texts_and_leaves_pictures_where_they_are(folder: Path, opened: OpenWithImages) -> None:
     reranker = Reversing()
     with opened(image_model="colours") as index:
         index.update([folder])
@@ -232,7 +221,7 @@ def test_reranking_orders_texts_and_leaves_pictures_where_they_are(folder: Path,
         assert only.hits[0].place == "slide 2, figure 1"
 
 
-def test_figures_of_several_indexes_are_found_together(folder: Path, opened: Open, tmp_path: Path) -> None:
+def test_figures_of_several_indexes_are_found_together(folder: Path, opened: OpenWithImages, tmp_path: Path) -> None:
     other = tmp_path / "other" / "papers"
     other.mkdir(parents=True)
     (other / "page.html").write_bytes(coloured_web_page("A page about ships", "red", "blue", "blue"))
@@ -260,7 +249,7 @@ def test_figures_of_several_indexes_are_found_together(folder: Path, opened: Ope
         assert first(both.search("red")) == ("report.pdf", "page 1, figure 1")
 
 
-def test_similar_pictures_are_found_in_documents(folder: Path, opened: Open, tmp_path: Path) -> None:
+def test_similar_pictures_are_found_in_documents(folder: Path, opened: OpenWithImages, tmp_path: Path) -> None:
     elsewhere = tmp_path / "photo.jpg"
     elsewhere.write_bytes(coloured("blue", kind="JPEG"))
     with opened(image_model="colours") as index:
@@ -271,7 +260,7 @@ def test_similar_pictures_are_found_in_documents(folder: Path, opened: Open, tmp
         )
 
 
-def test_a_model_is_added_changed_and_taken_away(folder: Path, opened: Open, model: ColourModel) -> None:
+def test_a_model_is_added_changed_and_taken_away(folder: Path, opened: OpenWithImages, model: ColourModel) -> None:
     with opened() as index:
         index.update([folder])
         assert "picture" not in index.search("red").hits[0].scores
@@ -296,7 +285,9 @@ def test_a_model_is_added_changed_and_taken_away(folder: Path, opened: Open, mod
         assert index.check(full=True).faults == ()
 
 
-def test_messages_and_files_with_many_figures(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_and_files_with_many_figures(
+    tmp_path: Path, opened: OpenWithImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "papers"
     folder.mkdir()
     (folder / "a.eml").write_bytes(coloured_message("See the picture.", "blue"))

@@ -1,8 +1,6 @@
 """Pictures are found by what they show, in one ranking with texts. A stand-in model sees colours."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import WordEmbedder
@@ -13,9 +11,7 @@ from vsearch_core.search.results_json import results_json
 
 pytest.importorskip("PIL")
 
-from image_models import ColourModel, coloured
-
-Open = Callable[..., vsearch.Index]
+from image_models import ColourModel, OpenWithImages, coloured, index_opener
 
 
 @pytest.fixture
@@ -24,17 +20,8 @@ def model() -> ColourModel:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, embedder: WordEmbedder, model: ColourModel) -> Open:
-    def open_it(folder: Path = tmp_path, images: ColourModel = model, **options: Any) -> vsearch.Index:
-        return vsearch.open_index(
-            folder,
-            create=True,
-            open_embedder=lambda _spec: embedder,
-            open_image_embedder=lambda _name: images,
-            **options,
-        )
-
-    return open_it
+def opened(tmp_path: Path, embedder: WordEmbedder, model: ColourModel) -> OpenWithImages:
+    return index_opener(tmp_path, embedder, model)
 
 
 @pytest.fixture
@@ -53,7 +40,7 @@ def paths(results: vsearch.Results) -> list[str]:
     return [hit.path.rpartition("/")[2] for hit in results.hits]
 
 
-def test_pictures_are_found_by_what_they_show(album: Path, opened: Open, model: ColourModel) -> None:
+def test_pictures_are_found_by_what_they_show(album: Path, opened: OpenWithImages, model: ColourModel) -> None:
     with opened(image_model="colours") as index:
         assert index.update([album]).added == 8
         assert model.pictures == 6
@@ -70,7 +57,7 @@ def test_pictures_are_found_by_what_they_show(album: Path, opened: Open, model: 
         assert (status.image_model, status.picture_vectors) == (model.fingerprint, 6)
 
 
-def test_texts_stay_first_for_what_only_they_answer(album: Path, opened: Open) -> None:
+def test_texts_stay_first_for_what_only_they_answer(album: Path, opened: OpenWithImages) -> None:
     with opened(image_model="colours") as index:
         index.update([album])
         assert paths(index.search("turning the valve of the pump"))[0] == "pump.md"
@@ -104,7 +91,7 @@ NOTES = {
 }
 
 
-def test_neither_texts_nor_pictures_bury_the_others(album: Path, opened: Open) -> None:
+def test_neither_texts_nor_pictures_bury_the_others(album: Path, opened: OpenWithImages) -> None:
     for name, text in NOTES.items():
         (album / f"{name}.md").write_text(text, encoding="utf-8")
     with opened(image_model="colours") as index:
@@ -124,7 +111,9 @@ def test_neither_texts_nor_pictures_bury_the_others(album: Path, opened: Open) -
         assert set(both[:2]) == {"IMG_4.png", "bread.md"}
 
 
-def test_similar_pictures_are_found_from_the_index_and_from_any_file(album: Path, opened: Open, tmp_path: Path) -> None:
+def test_similar_pictures_are_found_from_the_index_and_from_any_file(
+    album: Path, opened: OpenWithImages, tmp_path: Path
+) -> None:
     (album / "IMG_9.png").write_bytes(coloured("blue", "blue", "green"))
     elsewhere = tmp_path / "photo.jpg"
     elsewhere.write_bytes(coloured("blue", size=(90, 200), kind="JPEG"))
@@ -136,7 +125,7 @@ def test_similar_pictures_are_found_from_the_index_and_from_any_file(album: Path
 
 
 def test_a_picture_of_which_nothing_is_known_is_no_example_without_vectors(
-    album: Path, opened: Open, tmp_path: Path
+    album: Path, opened: OpenWithImages, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "photo.jpg"
     elsewhere.write_bytes(coloured("blue", kind="JPEG"))
@@ -147,7 +136,7 @@ def test_a_picture_of_which_nothing_is_known_is_no_example_without_vectors(
                 index.similar(name)
 
 
-def test_an_index_without_an_image_model_is_as_it_was(album: Path, opened: Open, model: ColourModel) -> None:
+def test_an_index_without_an_image_model_is_as_it_was(album: Path, opened: OpenWithImages, model: ColourModel) -> None:
     with opened() as index:
         index.update([album])
         assert model.pictures == model.texts == 0
@@ -156,7 +145,7 @@ def test_an_index_without_an_image_model_is_as_it_was(album: Path, opened: Open,
         assert "image_model" not in _settings(index)
 
 
-def test_the_model_can_be_added_changed_and_taken_away(album: Path, opened: Open, model: ColourModel) -> None:
+def test_the_model_can_be_added_changed_and_taken_away(album: Path, opened: OpenWithImages, model: ColourModel) -> None:
     with opened() as index:
         index.update([album])
     with opened(image_model="colours") as index:
@@ -180,7 +169,7 @@ def test_the_model_can_be_added_changed_and_taken_away(album: Path, opened: Open
         assert "picture" not in index.search("red").hits[0].scores
 
 
-def test_pictures_follow_their_files(album: Path, opened: Open, model: ColourModel) -> None:
+def test_pictures_follow_their_files(album: Path, opened: OpenWithImages, model: ColourModel) -> None:
     with opened(image_model="colours") as index:
         index.update([album])
         (album / "IMG_0.png").rename(album / "renamed.png")
@@ -194,7 +183,7 @@ def test_pictures_follow_their_files(album: Path, opened: Open, model: ColourMod
         assert index.check(full=True).faults == ()
 
 
-def test_damaged_and_hostile_pictures_cost_themselves_only(album: Path, opened: Open) -> None:
+def test_damaged_and_hostile_pictures_cost_themselves_only(album: Path, opened: OpenWithImages) -> None:
     (album / "cut.png").write_bytes(coloured("red")[:200])
     (album / "bomb.png").write_bytes(_with_size(coloured("red"), 60_000, 60_000))
     with opened(image_model="colours") as index:
@@ -205,7 +194,7 @@ def test_damaged_and_hostile_pictures_cost_themselves_only(album: Path, opened: 
 
 
 def test_a_model_that_is_not_at_hand_leaves_pictures_to_their_texts(
-    album: Path, opened: Open, embedder: WordEmbedder, tmp_path: Path
+    album: Path, opened: OpenWithImages, embedder: WordEmbedder, tmp_path: Path
 ) -> None:
     with opened(image_model="colours") as index:
         index.update([album])
@@ -221,7 +210,7 @@ def test_a_model_that_is_not_at_hand_leaves_pictures_to_their_texts(
 
 @pytest.mark.parametrize("setting", ["image_model", "picture_scale"])
 @pytest.mark.parametrize("value", ["{", "[]", '{"name": 3, "fingerprint": {}}', '{"mean": "x"}'])
-def test_forged_settings_are_refused(album: Path, opened: Open, setting: str, value: str) -> None:
+def test_forged_settings_are_refused(album: Path, opened: OpenWithImages, setting: str, value: str) -> None:
     with opened(image_model="colours") as index:
         index.update([album])
         catalog_path = index.path

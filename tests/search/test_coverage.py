@@ -63,7 +63,7 @@ def test_an_estimate_lies_between_the_known_cosines_and_grows_with_bm25(
 def test_known_cosines_of_equal_keywords_keep_their_order(
     cosines: Scores, keyword: Scores, hidden: NDArray[np.bool_]
 ) -> None:
-    """Of chunks that no keyword finds, only the cosines tell which is better."""
+    """Cosines alone order the chunks that no keyword finds."""
     assume(hidden.any() and not hidden.all())
     keyword = np.where(hidden, keyword, 0).astype(np.float32)
     found = comparable_cosines(np.where(hidden, np.nan, cosines).astype(np.float32), keyword, DEPTH)[~hidden]

@@ -35,6 +35,15 @@ def from_fixed(vectors: NDArray[np.int16]) -> NDArray[np.float32]:
     return floats
 
 
+def with_zeros(present: NDArray[np.bool_], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (n, d): the vectors (m, d), in order, where `present` (n,) is True, and zeros elsewhere."""
+    if present.all():
+        return vectors
+    whole = np.zeros((len(present), vectors.shape[1]), np.float32)
+    whole[present] = vectors
+    return whole
+
+
 def scan(vectors: Vectors, queries: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the dot products of every query with every vector: (n,) for one query, (q, n) for q queries, float32.
 

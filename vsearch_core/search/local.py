@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import top_k
+from vsearch_core.ann.flat import top_k, with_zeros
 from vsearch_core.errors import IndexCorruptError
 from vsearch_core.index.pictures import ImageModel
 from vsearch_core.index.rows import RowMap
@@ -341,10 +341,7 @@ class LocalSearcher:
         """
         has_text = ids < FIRST_FIGURE
         if not has_text.all():
-            own = self.vectors(ids[has_text], space)
-            vectors = np.zeros((len(ids), own.shape[1]), np.float32)
-            vectors[has_text] = own
-            return vectors
+            return with_zeros(has_text, self.vectors(ids[has_text], space))
         if space == PICTURES and self.image_model is not None:
             return self._pictures.stored(self._rows(ids))
         if space != TEXT:
@@ -355,11 +352,7 @@ class LocalSearcher:
         comparable = rows < self._vector_rows
         with self._corruption_errors():
             stored = self._vectors.stored(rows[comparable], verify=not self._vectors_verified)
-        if comparable.all():
-            return stored
-        vectors = np.zeros((len(rows), stored.shape[1]), np.float32)
-        vectors[comparable] = stored
-        return vectors
+        return with_zeros(comparable, stored)
 
     def chunk_ids(self, path: str, first: int = 0, last: int | None = None) -> Ids:
         """Return the ids of a file's chunks. Raises IndexCorruptError if they aren't numbered consecutively."""

@@ -11,7 +11,7 @@ from math import erfc, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.flat import top_k
+from vsearch_core.ann.flat import top_k, with_zeros
 from vsearch_core.config import RRF_K
 from vsearch_core.index.figures import figures_of
 from vsearch_core.index.pictures import PictureScale, PictureVectors
@@ -165,9 +165,7 @@ class PictureRoute:
     def stored(self, rows: Rows) -> NDArray[np.float32]:
         """Return the unit vectors of the rows, (n, dimension), zeros for a row that stands for no picture."""
         places, is_picture = self._places(rows)
-        vectors = np.zeros((len(rows), self._vectors.shape[1]), np.float32)
-        vectors[is_picture] = self._vectors[places[is_picture]]
-        return vectors
+        return with_zeros(is_picture, self._vectors[places[is_picture]])
 
     def _places(self, rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
         """Return the place of each row among the pictures, and whether it is one of them."""

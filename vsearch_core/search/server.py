@@ -310,10 +310,7 @@ class ServerSearcher:
         """Return the chunks' unit vectors, (n, dimension), in the order of the ids; zeros for a figure without text."""
         has_text = ids < FIRST_FIGURE
         if not has_text.all():
-            own = self.vectors(ids[has_text], space)
-            vectors = np.zeros((len(ids), own.shape[1]), np.float32)
-            vectors[has_text] = own
-            return vectors
+            return flat.with_zeros(has_text, self.vectors(ids[has_text], space))
         if space == PICTURES and self.image_model is not None:
             return self._pictures.stored(np.searchsorted(self._all_chunks, ids))
         if space != TEXT:
