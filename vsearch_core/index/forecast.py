@@ -145,9 +145,12 @@ def _interim_model(catalog: Catalog, settings: IndexSettings, observer: Observer
         refuse_other_provider(settings.target)
     if settings.coming is not None:
         return settings.model
-    if quick and has_vectors(catalog):
+    if not quick:
+        return None
+    if has_vectors(catalog):
         observer.not_quick(settings.fingerprint.model)
-    return DISTILLED + (settings.model or config.MODEL) if quick and not has_vectors(catalog) else None
+        return None
+    return DISTILLED + (settings.model or config.MODEL)
 
 
 def forecast_re_embedding(

@@ -185,8 +185,9 @@ def update_index(
     started = time.perf_counter()
     if quick and engine is not None:
         raise InputError(str(index), "only local indexes can have interim vectors", "not-on-servers")
-    run = _Update(index, options, open_embedder, observer, reading, limits, engine, open_images, measure_scale)
-    run.quick = quick
+    run = _Update(
+        index, options, open_embedder, observer, reading, limits, engine, open_images, measure_scale, quick=quick
+    )
     if is_new_index(index, sources, options, has_documents=bool(documents)):
         run.open_first_embedder()
     with storage_errors(index):
@@ -390,8 +391,10 @@ class _Update:
         engine: UpdatedEngine | None,
         open_images: OpenImageEmbedder,
         measure_scale: MeasureScale,
+        *,
+        quick: bool,
     ) -> None:
-        self.quick = False
+        self.quick = quick
         self._measure_scale = measure_scale
         self._open_images = open_images
         self._images: ImageEmbedder | None = None
