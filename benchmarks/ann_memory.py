@@ -1,4 +1,4 @@
-"""Measure building and searching a graph within a memory limit, for `benchmarks.ann_scale --memory`.
+"""Measure building and searching a graph or lists within a memory limit, for `benchmarks.ann_scale --memory`.
 
 The limit is that of a control group (version 1, Linux, as root). It counts all memory of the process, the pages of
 mapped files included. Building has the given memory and searching half of it, both plus PROCESS_BYTES for Python, numpy
@@ -12,8 +12,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,12 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.ann import DIMENSION, Floats, generate_blocks, recall
-from benchmarks.machine import describe
+from benchmarks.machine import PeakMemory, describe
 
 PROCESS_BYTES = 170_000_000
 BLOCKS = 100  # in which vectors are generated
 QUERIES_PER_BLOCK = 10
+PQ_BYTES = 64
+ANN = ("graph", "ivf", f"pq{PQ_BYTES}")
 WIDTHS = (16, 32, 64, 128)  # values of `ef_search`
+PROBES = (32, 64, 128, 256)  # values of `nprobe`
 _GROUPS = Path("/sys/fs/cgroup/memory")
 _ROWS = 50_000  # compared with all queries at a time
 
@@ -103,7 +107,34 @@ class Effort:
         return {**clocks, "faults": faults, "read": fields["read_bytes"], "written": fields["write_bytes"]}
 
 
-def build(folder: Path, memory: int) -> dict[str, Any]:
+def build(folder: Path, memory: int, ann: str) -> dict[str, Any]:
+    """Build and store the graph or lists of vectors.npy within `memory` bytes."""
+    from vsearch_core.ann import ivf, pq
+
+    if ann == "graph":
+        return build_graph(folder, memory)
+    make: Callable[..., Any] = ivf.build if ann == "ivf" else partial(pq.build, code_size=PQ_BYTES)
+    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    make(vectors[:3000])  # loads the compiled kernels
+    effort = Effort()
+    with PeakMemory() as peak:
+        lists = make(vectors, threads=len(os.sched_getaffinity(0)))
+    spent = effort.spent()
+    store(folder, lists.arrays())
+    return {**spent, "MB of memory": peak.added / 1e6, "bytes a row": _size(lists.arrays()) / len(vectors)}
+
+
+def store(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write the arrays of a graph or lists to files."""
+    for name, array in arrays.items():
+        np.save(folder / f"ann_{name}.npy", array)
+
+
+def _size(arrays: Mapping[str, NDArray[Any]]) -> int:
+    return sum(array.nbytes for array in arrays.values())
+
+
+def build_graph(folder: Path, memory: int) -> dict[str, Any]:
     """Build and store the graph of vectors.npy within `memory` bytes."""
     from vsearch_core.ann import build
     from vsearch_core.ann.base import aligned
@@ -119,35 +150,46 @@ def build(folder: Path, memory: int) -> dict[str, Any]:
     threads = len(os.sched_getaffinity(0))
     graph = build.build(vectors, threads=threads, allocate=allocate, together=together)
     spent = effort.spent()
-    for name, array in graph.arrays().items():
-        np.save(folder / f"graph_{name}.npy", array)
+    store(folder, graph.arrays())
     return {"together": together, **spent}
 
 
-def search(folder: Path) -> dict[str, Any]:
-    """Search the stored graph, one query a call; return the figures of each pass by name."""
-    from vsearch_core.ann import build, hnsw
+def stored(folder: Path, ann: str) -> tuple[Any, str, tuple[int, ...]]:
+    """Return the searcher of the stored graph or lists, the name of its search option, and values for it."""
+    from vsearch_core.ann import build, hnsw, ivf, pq
 
     tiny = np.random.default_rng(0).integers(-9000, 9000, (3000, DIMENSION)).astype(np.int16)
+    names = [path.stem.removeprefix("ann_") for path in folder.glob("ann_*.npy")]
+    arrays = {name: np.load(folder / f"ann_{name}.npy", mmap_mode="r") for name in names}
+    vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    if ann == "graph":
+        hnsw.GraphSearcher(build.build(tiny), tiny).load()  # the compiled kernels
+        return hnsw.GraphSearcher(hnsw.Graph.from_arrays(arrays), vectors), "ef_search", WIDTHS
+    if ann == "ivf":
+        ivf.ListSearcher(ivf.build(tiny), tiny).load()
+        return ivf.ListSearcher(ivf.InvertedLists.from_arrays(arrays), vectors), "nprobe", PROBES
+    pq.PqSearcher(pq.build(tiny), tiny).load()
+    return pq.PqSearcher(pq.PqLists.from_arrays(arrays), vectors), "nprobe", PROBES
+
+
+def search(folder: Path, ann: str) -> dict[str, Any]:
+    """Search the stored graph or lists, one query a call; return the figures of each pass by name."""
+    searcher, option, values = stored(folder, ann)
     queries, best = np.load(folder / "queries.npy"), np.load(folder / "truth.npy")
-    hnsw.GraphSearcher(build.build(tiny), tiny).search(queries[:2])  # loads the compiled kernels
-    names = [path.stem.removeprefix("graph_") for path in folder.glob("graph_*.npy")]
-    arrays = {name: np.load(folder / f"graph_{name}.npy", mmap_mode="r") for name in names}
-    searcher = hnsw.GraphSearcher(hnsw.Graph.from_arrays(arrays), np.load(folder / "vectors.npy", mmap_mode="r"))
     half = len(queries) // 2
     passes = {"cold": (0, half), "warm": (0, half), "other queries": (half, len(queries))}
     return {
-        f"{name}, `ef_search` {width}": _pass(searcher, queries[a:b], best[a:b], width)
+        f"{name}, `{option}` {value}": _pass(searcher, queries[a:b], best[a:b], {option: value})
         for name, (a, b) in passes.items()
-        for width in (WIDTHS if name == "warm" else WIDTHS[:1])
+        for value in (values if name == "warm" else values[:1])
     }
 
 
-def _pass(searcher: Any, queries: Floats, best: NDArray[np.int64], width: int) -> dict[str, float]:
+def _pass(searcher: Any, queries: Floats, best: NDArray[np.int64], options: dict[str, int]) -> dict[str, float]:
     effort, times, found = Effort(), [], []
     for query in queries:
         started = time.perf_counter()
-        found.append(searcher.search(query[None], best.shape[1], ef_search=width).rows[0])
+        found.append(searcher.search(query[None], best.shape[1], **options).rows[0])
         times.append((time.perf_counter() - started) * 1000)
     spent = effort.spent()
     return {
@@ -160,16 +202,19 @@ def _pass(searcher: Any, queries: Floats, best: NDArray[np.int64], width: int) -
     }
 
 
-def act(action: str, folder: Path, memory: int, group: Path | None) -> None:
+def act(action: str, folder: Path, memory: int, ann: str, group: Path | None) -> None:
     """Run `build` or `search` in this process, within a control group, and print the result as JSON."""
     if group is not None:
         (group / "cgroup.procs").write_text(str(os.getpid()))
-    print(json.dumps(build(folder, memory) if action == "build" else search(folder)))
+    print(json.dumps(build(folder, memory, ann) if action == "build" else search(folder, ann)))
 
 
-def main(rows: int, memory: int, parent: Path) -> None:
-    """Print the figures of a graph of `rows` generated vectors; its files are in a temporary folder of `parent`."""
-    print(f"{describe()}\n{rows:,} generated vectors, 384 dimensions, one query a call, recall@10\n")
+def main(rows: int, memory: int, ann: str, parent: Path) -> None:
+    """Print the figures of a graph or lists of `rows` generated vectors.
+
+    The files are in a temporary folder of `parent`.
+    """
+    print(f"{describe()}\n{rows:,} generated vectors, 384 dimensions, {ann}, one query a call, recall@10\n")
     with TemporaryDirectory(dir=parent) as name:
         folder = Path(name)
         write_vectors(folder, rows)
@@ -177,7 +222,7 @@ def main(rows: int, memory: int, parent: Path) -> None:
             drop_pages(folder)
             command = [sys.executable, "-m", "benchmarks.ann_scale", "--action", action, "--folder", name]
             with memory_group(own + PROCESS_BYTES) as group:
-                command += ["--memory", str(memory), "--group", str(group)]
+                command += ["--memory", str(memory), "--ann", ann, "--group", str(group)]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
             result: dict[str, Any] = json.loads(done.stdout)
             for title, figures in result.items() if action == "search" else [("build", result)]:

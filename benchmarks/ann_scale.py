@@ -4,8 +4,8 @@ The vectors are those that `benchmarks.ann` generates: the first 62,500 of a mil
 Building uses all threads, searching one. Each step is a process of its own over memory-mapped files. Its own memory
 (RssAnon) is counted apart from mapped files (RssFile), which the system can take back.
 
-`--memory 400MB` builds one graph of `--rows` rows within that memory instead, and searches it within half of it: see
-`benchmarks.ann_memory`.
+`--memory 400MB` builds one graph, or lists (`--ann`), of `--rows` rows within that memory instead, and searches it
+within half of it: see `benchmarks.ann_memory`.
 """
 
 import argparse
@@ -114,16 +114,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="the largest set; each before it is half as large")
     parser.add_argument("--sizes", type=int, default=5)
     parser.add_argument("--memory", type=size_in_bytes, help="build one graph within this memory, such as 400MB or 4GB")
+    parser.add_argument("--ann", choices=ann_memory.ANN, default="graph", help="what to build, with --memory")
     parser.add_argument("--temporary", type=Path, help="with --memory: where files are, 3 kB a row")
     parser.add_argument("--group", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--action", choices=("build", "search"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory and options.action:
-        ann_memory.act(options.action, options.folder, options.memory, options.group)
+        ann_memory.act(options.action, options.folder, options.memory, options.ann, options.group)
         return
     if options.memory:
-        ann_memory.main(options.rows, options.memory, options.temporary)
+        ann_memory.main(options.rows, options.memory, options.ann, options.temporary)
         return
     if options.action:
         print(json.dumps({"build": build, "search": search}[options.action](options.folder)))

@@ -12,6 +12,8 @@ from vsearch_core.kernels.constants import CACHE_LINE
 
 Allocate = Callable[[int | Sequence[int], DTypeLike], NDArray[Any]]  # returns an array of zeros, as `aligned` does
 _LARGE_PAGE = 2 << 20  # bytes
+_ROWS_READ_AHEAD = 4096
+_SPARSE = 16 << 10  # bytes from one row to the next, on average, above which only the rows' own pages are read
 _REQUEST = 128 << 10  # bytes that are read ahead at a time: Linux ignores what exceeds its own `read_ahead_kb`
 
 
@@ -59,6 +61,22 @@ def check_finite(name: str, vectors: NDArray[np.float32]) -> None:
     if not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         raise InputError(f"{name} {bad[0]}", "the vector has a value that is not finite")
+
+
+def read_rows(array: NDArray[Any], rows: NDArray[np.integer]) -> NDArray[Any]:
+    """Return a copy of array[rows]; `rows` (r,) ascend. The array may be in a mapped file: see `read_ahead`."""
+    copy = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    row_bytes = array[:1].nbytes
+    for start in range(0, len(rows), _ROWS_READ_AHEAD):
+        some = rows[start : start + _ROWS_READ_AHEAD]
+        first, stop = int(some[0]), int(some[-1]) + 1
+        if (stop - first) * row_bytes <= len(some) * _SPARSE:
+            read_ahead(array, first, stop)
+        else:
+            for row in some.tolist():
+                read_ahead(array, row, row + 1)
+        np.take(array, some, 0, copy[start : start + len(some)])
+    return copy
 
 
 def read_ahead(array: NDArray[Any], start: int, stop: int) -> None:

@@ -166,9 +166,8 @@ def encode(codebook: Codebook, vectors: NDArray[np.int16], threads: int = 1) -> 
     Raises ValueError for other arrays.
     """
     _check_vectors(vectors, len(codebook.centre))
-    numbers = np.arange(len(vectors), dtype=np.uint32)
-    components = rotated(vectors, numbers, codebook.rotation, threads)
-    components -= rotated(codebook.centre[None], numbers[:1] * 0, codebook.rotation, threads)
+    components = rotated(vectors, codebook.rotation, threads)
+    components -= rotated(codebook.centre[None], codebook.rotation, threads)
     books = np.ascontiguousarray(codebook.books).reshape(2 * codebook.bytes, -1, PQ_FEW_CENTROIDS)
     codes = nearest_codes(books, components, threads)
     packed: NDArray[np.uint8] = codes[:, 0::2] | codes[:, 1::2] << np.uint8(4)

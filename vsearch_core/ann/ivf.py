@@ -4,9 +4,12 @@ A query is compared with all centroids. Then the rows in the lists of the neares
 their sketches (compressed vectors, see `ann.sketch`), and the best of these by the stored vectors, so scores are exact.
 Lists take a quarter of a graph's space and a tenth of the memory to build it, and a search takes longer.
 
-Centroids are found by spherical k-means (Dhillon and Modha, 2001) on random samples, one for each iteration
-(mini-batch, Sculley, 2010). Lists that stay small are given to a random row of the largest lists, so that lists have
-similar lengths. Dot products are sums of integers, so that lists don't depend on the number of threads.
+Centroids are found by spherical k-means (Dhillon and Modha, 2001) on a random sample of the rows. Lists that stay small
+are given to a random row of the largest lists, so that lists have similar lengths. Dot products are sums of integers,
+so that lists don't depend on the number of threads.
+
+Vectors may be in a mapped file larger than memory. They are read in the order of the file: once for the sample, which
+is kept in memory, once to assign rows to lists, and once to encode them.
 """
 
 import math
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.ann import sketch
-from vsearch_core.ann.base import aligned, run_in_chunks
+from vsearch_core.ann.base import aligned, read_ahead, read_rows, run_in_chunks
 from vsearch_core.ann.searcher import (
     DEFAULT_SCAN_LIMITS,
     NearestRows,
@@ -38,7 +41,7 @@ from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK
 from vsearch_core.kernels.tuples import GraphArrays
 
 _ITERATIONS = 8
-_SAMPLE_PER_LIST = 128  # rows of a sample for each list
+_SAMPLE_PER_LIST = 128  # rows of the sample for each list
 _SMALL_LIST = 0.25  # of the mean length: a list that is smaller gets another centroid
 _GROWTH = 2.0  # of the rows since the centroids were trained, that makes it worthwhile to train them again
 _IMBALANCE_GROWTH = 1.5  # of the imbalance since then
@@ -72,6 +75,13 @@ class Grouping(NamedTuple):
         lists = np.empty(len(self.order), np.uint32)
         lists[self.order] = self.list_of_node
         return lists
+
+    @property
+    def node_of_row(self) -> NDArray[np.uint32]:
+        """Return the place of each row in `order`, (n,)."""
+        nodes = np.empty(len(self.order), np.uint32)
+        nodes[self.order] = np.arange(len(nodes), dtype=np.uint32)
+        return nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +122,9 @@ def build(
     """Group the rows of unit vectors (n, d) in fixed point into 2 √n lists.
 
     Equal vectors and seeds give equal bytes, for any number of threads. Takes about n * (width of a sketch + 24) bytes
-    of memory in addition to the vectors. `progress` is called with the number of finished and of all steps; an
-    exception from it stops the build. Raises ArgumentError for other arrays.
+    of memory, or 512 d √n for the sample of vectors if that is more, in addition to the vectors. `progress` is called
+    with the number of finished and of all steps; an exception from it stops the build. Raises ArgumentError for other
+    arrays.
     """
     _check_vectors(vectors)
     codec, width = sketch.train(vectors, seed)
@@ -186,23 +197,23 @@ def _train(vectors: NDArray[np.int16], seed: int, threads: int, progress: Report
 
     count = list_count(len(vectors))
     random = np.random.default_rng(seed)
-    centroids: NDArray[np.int16] = vectors[np.sort(random.choice(len(vectors), count, replace=False))]
-    sample = np.arange(len(vectors), dtype=np.uint32)
+    sample, wanted = vectors, count * _SAMPLE_PER_LIST
+    if len(vectors) > wanted:
+        sample = read_only(read_rows(vectors, np.sort(random.choice(len(vectors), wanted, replace=False))))
+    rows = np.arange(len(sample), dtype=np.uint32)
+    centroids: NDArray[np.int16] = sample[np.sort(random.choice(len(sample), count, replace=False))]
     for iteration in range(_ITERATIONS if count else 0):
         progress(iteration, _ITERATIONS + 2)
-        if len(vectors) > count * _SAMPLE_PER_LIST:
-            sample = np.sort(random.integers(0, len(vectors), count * _SAMPLE_PER_LIST, np.uint32))
-        lists = _assigned(vectors, sample, read_only(centroids), threads)
+        lists = _assigned(sample, rows, read_only(centroids), threads)
         sums, lengths = np.zeros(centroids.shape, np.int64), np.zeros(count, np.int64)
-        add_to_sums(vectors, read_only(sample), lists, sums, lengths)
+        add_to_sums(sample, read_only(rows), lists, sums, lengths)
         norms = np.sqrt(np.square(sums.astype(np.float64)).sum(axis=1))
         used = norms > 0
         centroids = centroids.copy()
         centroids[used] = np.rint(sums[used] * (FIXED_ONE / norms[used])[:, None])
         if iteration < _ITERATIONS - 1:
             for target, donor in _replacements(lengths):
-                chosen = random.choice(sample[lists == donor])
-                centroids[target] = vectors[chosen]
+                centroids[target] = sample[random.choice(rows[lists == donor])]
     return read_only(centroids)
 
 
@@ -217,12 +228,17 @@ def _replacements(lengths: NDArray[np.int64]) -> list[tuple[int, int]]:
 def _assigned(
     vectors: NDArray[np.int16], rows: NDArray[np.uint32], centroids: NDArray[np.int16], threads: int
 ) -> NDArray[np.uint32]:
-    """Return the list of each of vectors[rows], (r,)."""
+    """Return the list of each of vectors[rows], (r,); `rows` ascend."""
     from vsearch_core.kernels.lists import assign
 
     lists, dots = np.zeros(len(rows), np.uint32), np.zeros(len(rows), np.int64)
     arguments = (read_only(vectors), read_only(rows), centroids)
-    run_in_chunks(lambda a, b: assign(*arguments, a, b, lists, dots), 0, len(rows), _CHUNK, threads)
+
+    def assign_some(start: int, stop: int) -> None:
+        read_ahead(vectors, int(rows[start]), int(rows[stop - 1]) + 1)
+        assign(*arguments, start, stop, lists, dots)
+
+    run_in_chunks(assign_some, 0, len(rows), _CHUNK, threads)
     return lists
 
 
@@ -235,12 +251,17 @@ def _sorted_by_list(lists: NDArray[np.uint32], centroids: NDArray[np.int16], tra
 def _with_sketches(
     vectors: NDArray[np.int16], grouping: Grouping, codec: Codec, width: int, threads: int
 ) -> InvertedLists:
-    """Encode the sketches of the rows in the order of their lists."""
+    """Encode the rows' sketches in the order of the rows, and write them in the order of their lists."""
     centroids, stops, order, training = grouping
-    sketches = aligned((len(vectors), width), np.uint8)
-    run_in_chunks(
-        sketch.Encoder(codec, read_only(vectors), read_only(order), sketches), 0, len(vectors), _CHUNK, threads
-    )
+    sketches, nodes = aligned((len(vectors), width), np.uint8), grouping.node_of_row
+
+    def encode(start: int, stop: int) -> None:
+        read_ahead(vectors, start, stop)
+        own, rows = aligned((stop - start, width), np.uint8), np.arange(start, stop, dtype=np.uint32)
+        sketch.Encoder(codec, read_only(vectors), read_only(rows), own)(0, len(own))
+        sketches[nodes[start:stop]] = own
+
+    run_in_chunks(encode, 0, len(vectors), _CHUNK, threads)
     return InvertedLists(codec, centroids, stops, order, sketches, training)
 
 

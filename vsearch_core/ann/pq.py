@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core import config
-from vsearch_core.ann.base import aligned, run_in_chunks
+from vsearch_core.ann.base import aligned, read_ahead, read_rows, run_in_chunks
 from vsearch_core.ann.ivf import LEAST_SHARE, Grouping, Report, group, regroup, report_nothing
 from vsearch_core.ann.searcher import (
     DEFAULT_SCAN_LIMITS,
@@ -121,8 +121,8 @@ def build(
 ) -> PqLists:
     """Group the rows of unit vectors (n, d) in fixed point, and encode them in `code_size` bytes each.
 
-    Equal vectors and seeds give equal bytes, for any number of threads. The other arguments are those of `ivf.build`.
-    Raises ArgumentError for other arrays or sizes.
+    Equal vectors and seeds give equal bytes, for any number of threads. The other arguments, and the memory, are those
+    of `ivf.build`, with the size of a code for that of a sketch. Raises ArgumentError for other arrays or sizes.
     """
     check_range("code_size", code_size, MOST_BYTES)
     grouping = group(vectors, seed, threads, progress)
@@ -172,7 +172,7 @@ def train(
     if not count:
         empty = np.zeros((parts * size, centroids), np.float32)
         return Quantiser(np.zeros((parts * size, dimension), np.int16), empty, np.zeros(1, np.float32))
-    sample = _Sample(vectors, rows, grouping, threads)
+    sample = _Sample(read_only(read_rows(vectors, rows)), grouping.list_of_row[rows], grouping.centroids, threads)
     if rotation is None:
         rotation = _balanced_rotation(sample.residuals, parts, size)
     components = sample.components(rotation)
@@ -189,49 +189,46 @@ def train(
 
 
 class _Sample:
-    """Some rows of a segment, with the residuals of their vectors."""
+    """The vectors of some rows of a segment, (r, d), and their residuals. `lists` (r,) has the list of each."""
 
-    def __init__(self, vectors: NDArray[np.int16], rows: NDArray[np.uint32], grouping: Grouping, threads: int) -> None:
-        self._vectors, self._rows, self._grouping, self._threads = vectors, rows, grouping, threads
-        self._lists = grouping.list_of_row[rows]
+    def __init__(
+        self, vectors: NDArray[np.int16], lists: NDArray[np.uint32], centroids: NDArray[np.int16], threads: int
+    ) -> None:
+        self._vectors, self._lists, self._centroids, self._threads = vectors, lists, centroids, threads
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._rows)
+        return len(self._lists)
 
     def every(self, step: int) -> "_Sample":
         """Return a sample of every `step`-th row."""
-        return _Sample(self._vectors, self._rows[::step], self._grouping, self._threads)
+        return _Sample(read_only(self._vectors[::step].copy()), self._lists[::step], self._centroids, self._threads)
 
     @property
     def exact(self) -> NDArray[np.float64]:
         """Return the vectors, (r, d): integers, so that sums of products below 2**53 are exact in any order."""
-        return self._vectors[self._rows].astype(np.float64)
+        return self._vectors.astype(np.float64)
 
     @property
     def residuals(self) -> NDArray[np.float64]:
         """Return the residuals, (r, d), integers like `exact`."""
-        residuals: NDArray[np.float64] = self.exact - self._grouping.centroids[self._lists]
+        residuals: NDArray[np.float64] = self.exact - self._centroids[self._lists]
         return residuals
 
     def components(self, rotation: NDArray[np.int16]) -> NDArray[np.float32]:
         """Return the rotated residuals, (r, m * s)."""
-        own = rotated(self._vectors, self._rows, rotation, self._threads)
-        centroids = self._grouping.centroids
-        numbers = np.arange(len(centroids), dtype=np.uint32)
-        own -= rotated(centroids, numbers, rotation, self._threads)[self._lists]
+        own = rotated(self._vectors, rotation, self._threads)
+        own -= rotated(self._centroids, rotation, self._threads)[self._lists]
         return own
 
 
-def rotated(
-    vectors: NDArray[np.int16], rows: NDArray[np.uint32], rotation: NDArray[np.int16], threads: int
-) -> NDArray[np.float32]:
-    """Return the components of vectors[rows], (r, m * s)."""
+def rotated(vectors: NDArray[np.int16], rotation: NDArray[np.int16], threads: int) -> NDArray[np.float32]:
+    """Return the components of vectors (r, d), (r, m * s)."""
     from vsearch_core.kernels.pq import rotate
 
-    out = np.empty((len(rows), len(rotation)), np.float32)
-    arguments = (read_only(vectors), read_only(rows), read_only(rotation))
-    run_in_chunks(lambda start, stop: rotate(*arguments, start, stop, out), 0, len(rows), _CHUNK, threads)
+    out = np.empty((len(vectors), len(rotation)), np.float32)
+    arguments = (read_only(vectors), read_only(rotation))
+    run_in_chunks(lambda start, stop: rotate(*arguments, start, stop, out), 0, len(vectors), _CHUNK, threads)
     return out
 
 
@@ -321,21 +318,25 @@ def _measured_error(
 
 
 def _encoded(vectors: NDArray[np.int16], grouping: Grouping, quantiser: Quantiser, size: int, threads: int) -> PqLists:
-    """Encode the rows in the order of their lists, in codes of `size` bytes."""
-    from vsearch_core.kernels.pq import encode_block
+    """Encode the rows in codes of `size` bytes, in the order of the rows; write them in the order of their lists."""
+    from vsearch_core.kernels.pq import encode_rows
 
     rows = len(vectors)
     blocks = aligned((-(-rows // PQ_BLOCK), size, PQ_BLOCK), np.uint8)  # of zeros
     lists = PqLists(grouping, quantiser, blocks.reshape(len(blocks), size * PQ_BLOCK))
     arrays = kernel_arrays(lists)
-    numbers = np.arange(len(grouping.centroids), dtype=np.uint32)
-    centroids = rotated(grouping.centroids, numbers, quantiser.rotation, threads)
+    centroids = rotated(grouping.centroids, quantiser.rotation, threads)
     arguments = (
-        *(read_only(array) for array in (vectors, grouping.order, grouping.list_of_node, centroids)),
+        *(read_only(array) for array in (vectors, grouping.node_of_row, grouping.list_of_row, centroids)),
         arrays,
         _halves(arrays.books),
     )
-    run_in_chunks(lambda start, stop: encode_block(*arguments, start, stop, blocks), 0, rows, _CHUNK, threads)
+
+    def encode(start: int, stop: int) -> None:
+        read_ahead(vectors, start, stop)
+        encode_rows(*arguments, start, stop, blocks)
+
+    run_in_chunks(encode, 0, rows, _CHUNK, threads)
     return lists
 
 

@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from vsearch_core.ann.base import read_rows
 from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.constants import CACHE_LINE, FIXED_ONE, SQ8_ZERO
 from vsearch_core.kernels.tuples import CodecArrays
@@ -106,7 +107,8 @@ def train(vectors: NDArray[np.int16], seed: int = 0) -> tuple[Codec, int]:
     rows = np.arange(count)
     if count > _SAMPLE:
         rows = np.sort(np.random.default_rng(seed).choice(count, _SAMPLE, replace=False))
-    sample = vectors[rows].astype(np.float64)  # integers: sums up to 2**53 are exact in any order
+    own = read_only(read_rows(vectors, rows))
+    sample = own.astype(np.float64)  # integers: sums up to 2**53 are exact in any order
     centre = np.rint(sample.sum(axis=0) / max(1, len(rows))).astype(np.int16)
     sample -= centre
     variances, directions = _principal_components(sample)
@@ -124,8 +126,7 @@ def train(vectors: NDArray[np.int16], seed: int = 0) -> tuple[Codec, int]:
     measures = np.array([1 / FIXED_ONE**2, 0.0], np.float32)
     gains = (steps / norms).astype(np.float32)
     codec = Codec(basis, allocated[used].astype(np.uint8), gains, centre, measures)
-    some = rows[:: max(1, len(rows) // _SCALE_ROWS)].astype(np.uint32)
-    return _with_measures(codec, vectors, some, width), width
+    return _with_measures(codec, read_only(own[:: max(1, len(rows) // _SCALE_ROWS)].copy()), width), width
 
 
 def _principal_components(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -140,10 +141,11 @@ def _principal_components(sample: NDArray[np.float64]) -> tuple[NDArray[np.float
     return squares / max(1, count), vectors
 
 
-def _with_measures(codec: Codec, vectors: NDArray[np.int16], rows: NDArray[np.uint32], width: int) -> Codec:
-    """Return the codec with the least scale and the error measured on some rows."""
+def _with_measures(codec: Codec, vectors: NDArray[np.int16], width: int) -> Codec:
+    """Return the codec with the least scale and the error measured on some rows' vectors (r, d)."""
     from vsearch_core.kernels.sketch import estimate
 
+    rows = np.arange(len(vectors), dtype=np.uint32)
     if not len(rows):
         return codec
     encoder = Encoder(codec, vectors, rows, np.zeros((len(rows), width), np.uint8))
@@ -155,7 +157,7 @@ def _with_measures(codec: Codec, vectors: NDArray[np.int16], rows: NDArray[np.ui
     queries = vectors[rows[:: max(1, len(rows) // _SCALE_QUERIES)]]
     estimates = np.empty((len(queries), len(rows)), np.float32)
     estimate(queries, encoder.codes, codec.kernel_arrays(), estimates)
-    exact = queries.astype(np.float64) @ (vectors[rows].astype(np.float64) - codec.centre).T / FIXED_ONE**2
+    exact = queries.astype(np.float64) @ (vectors.astype(np.float64) - codec.centre).T / FIXED_ONE**2
     codec.measures[1] = np.sqrt(np.mean((estimates - exact) ** 2))
     return codec
 

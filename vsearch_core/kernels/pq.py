@@ -41,14 +41,14 @@ def place_in_block(row: int) -> Any:
 
 
 @kernel
-def rotate(vectors: Any, rows: Any, rotation: Any, start: int, stop: int, out: Any) -> None:
-    """Write the components of vectors[rows[start:stop]], (n, d) int16 in fixed point, to out[start:stop].
+def rotate(vectors: Any, rotation: Any, start: int, stop: int, out: Any) -> None:
+    """Write the components of vectors[start:stop], (r, d) int16 in fixed point, to out[start:stop].
 
     `rotation` (c, d) int16 has the direction of each component in a row, of length FIXED_ONE. `out` is (r, c) float32.
     """
     dimension = vectors.shape[1]
     for i in range(start, stop):
-        at = np.int64(rows[i]) * dimension
+        at = i * dimension
         for j in range(len(rotation)):
             dot = np.int64(dot_i16(vectors, at, rotation, j * dimension, dimension))
             out[i, j] = np.float32(dot) * np.float32(1.0 / FIXED_ONE)
@@ -89,23 +89,25 @@ def add_to_books(components: Any, codes: Any, sums: Any, counts: Any) -> None:
 
 
 @kernel
-def encode_block(
-    vectors: Any, order: Any, lists: Any, centroids: Any, pq: PqArrays, halves: Any, start: int, stop: int, blocks: Any
+def encode_rows(
+    vectors: Any, nodes: Any, lists: Any, centroids: Any, pq: PqArrays, halves: Any, start: int, stop: int, blocks: Any
 ) -> None:
-    """Write the codes of the rows order[start:stop] to `blocks` (n / PQ_BLOCK, bytes, PQ_BLOCK) uint8, all zeros.
+    """Write the codes of the rows start … stop - 1 to `blocks` (n / PQ_BLOCK, bytes, PQ_BLOCK) uint8, all zeros.
 
-    `vectors` (n, d) int16 are in fixed point; `lists` (n,) is the list of each row in `order`, and `centroids` (lists,
-    c) float32 are the components of its centroid, which are subtracted. The numbers of 256 centroids take a byte each,
-    those of 16 centroids half a byte: first the low half, then the high half.
+    `vectors` (n, d) int16 are in fixed point; `nodes` (n,) is the place of each row's code, `lists` (n,) its list, and
+    `centroids` (lists, c) float32 are the components of the lists' centroids, which are subtracted. The numbers of 256
+    centroids take a byte each, those of 16 centroids half a byte: first the low half, then the high half. No byte
+    belongs to two rows, so threads may write different rows at once.
     """
     parts = pq.books.shape[0]
     components = np.empty((1, pq.rotation.shape[0]), np.float32)
     codes = np.empty((1, parts), np.uint8)
-    for node in range(start, stop):
-        rotate(vectors, order[node : node + 1], pq.rotation, 0, 1, components)
+    for row in range(start, stop):
+        rotate(vectors[row : row + 1], pq.rotation, 0, 1, components)
         for j in range(components.shape[1]):
-            components[0, j] -= centroids[lists[node], j]
+            components[0, j] -= centroids[lists[row], j]
         quantise(components, pq.books, halves, 0, 1, codes)
+        node = np.int64(nodes[row])
         block, place = node // PQ_BLOCK, place_in_block(node % PQ_BLOCK)
         for part in range(parts):
             if pq.books.shape[2] == PQ_CENTROIDS:
