@@ -1,7 +1,8 @@
 """Helpers for the vector algorithms: aligned arrays, threads and a check for finite values."""
 
 import mmap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from vsearch_core.kernels.constants import CACHE_LINE
 Allocate = Callable[[int | Sequence[int], DTypeLike], NDArray[Any]]  # returns an array of zeros, as `aligned` does
 _LARGE_PAGE = 2 << 20  # bytes
 _ROWS_READ_AHEAD = 4096
+_LARGE = 1 << 28  # bytes: a smaller file is assumed to stay in memory
 _SPARSE = 16 << 10  # bytes from one row to the next, on average, above which only the rows' own pages are read
 _REQUEST = 128 << 10  # bytes that are read ahead at a time: Linux ignores what exceeds its own `read_ahead_kb`
 
@@ -84,14 +86,50 @@ def read_ahead(array: NDArray[Any], start: int, stop: int) -> None:
 
     Without that, each page is read when it is first used, one after the other.
     """
+    memory = _mapping(array)
+    if memory is None:
+        return
+    rows = array[start:stop]
+    first = rows.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
+    for at in range(first // mmap.PAGESIZE * mmap.PAGESIZE, first + rows.nbytes, _REQUEST):
+        memory.madvise(mmap.MADV_WILLNEED, at, min(_REQUEST, first + rows.nbytes - at))
+
+
+def is_large_and_mapped(array: NDArray[Any]) -> bool:
+    """Return True if the array is in a mapped file that may not stay in memory."""
+    return array.nbytes >= _LARGE and _mapping(array) is not None
+
+
+def expect_random_reads(array: NDArray[Any]) -> None:
+    """Tell the system that rows of an array will be read at random, if it is large and in a mapped file.
+
+    Else the system reads up to `read_ahead_kb` for each page that is not in memory. That pays off for a small file,
+    which is soon in memory as a whole.
+    """
+    memory = _mapping(array)
+    if memory is not None and array.nbytes >= _LARGE:
+        memory.madvise(mmap.MADV_RANDOM)
+
+
+@contextmanager
+def reads_in_order(array: NDArray[Any]) -> Iterator[None]:
+    """Take `expect_random_reads` back inside a `with` block, in which all rows are read."""
+    memory = _mapping(array)
+    if memory is None or array.nbytes < _LARGE:
+        yield
+        return
+    memory.madvise(mmap.MADV_SEQUENTIAL)
+    try:
+        yield
+    finally:
+        memory.madvise(mmap.MADV_RANDOM)
+
+
+def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
+    """Return the mapped file that an array is in, or None: also where the system takes no advice, as Windows."""
     memory: Any = array
     while isinstance(memory, np.ndarray):
         memory = memory.base
     if isinstance(memory, memoryview):
         memory = memory.obj
-    if not isinstance(memory, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):  # Windows has none
-        return
-    rows = array[start:stop]
-    first = rows.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
-    for at in range(first // _REQUEST * _REQUEST, first + rows.nbytes, _REQUEST):
-        memory.madvise(mmap.MADV_WILLNEED, at, min(_REQUEST, first + rows.nbytes - at))
+    return memory if isinstance(memory, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED") else None

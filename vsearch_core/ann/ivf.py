@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from vsearch_core import config
 from vsearch_core.ann import sketch
-from vsearch_core.ann.base import aligned, read_ahead, read_rows, run_in_chunks
+from vsearch_core.ann.base import aligned, is_large_and_mapped, read_ahead, read_rows, run_in_chunks
+from vsearch_core.ann.flat import to_fixed
 from vsearch_core.ann.searcher import (
     DEFAULT_SCAN_LIMITS,
     NearestRows,
@@ -37,7 +38,7 @@ from vsearch_core.ann.searcher import (
 from vsearch_core.ann.sketch import Codec, StoredSketches
 from vsearch_core.errors import ArgumentError
 from vsearch_core.kernels.arrays import read_only
-from vsearch_core.kernels.constants import FIXED_ONE, POOL_BLOCK
+from vsearch_core.kernels.constants import FIXED_ONE, LAST_KEY, POOL_BLOCK
 from vsearch_core.kernels.tuples import GraphArrays
 
 _ITERATIONS = 8
@@ -265,6 +266,30 @@ def _with_sketches(
     return InvertedLists(codec, centroids, stops, order, sketches, training)
 
 
+class ListReader:
+    """Requests the lists that a search will read, all at once, if they are in a large mapped file."""
+
+    def __init__(
+        self, centroids: NDArray[np.int16], stops: NDArray[np.uint32], array: NDArray[np.uint8], rows: int
+    ) -> None:
+        """Read lists of sketches or codes: each element of `array` has those of so many rows of the lists."""
+        self._centroids, self._stops, self._array, self._rows = centroids, stops, array, rows
+        self.is_needed = is_large_and_mapped(array)
+
+    def request(self, queries: NDArray[np.float32], nprobe: int) -> None:
+        """Request the `nprobe` lists nearest to each of the queries (q, d)."""
+        from vsearch_core.kernels.lists import rank_lists
+
+        pool = np.full(POOL_BLOCK + pool_size(min(len(self._centroids), nprobe)), -LAST_KEY, np.int64)
+        for query in read_only(to_fixed(queries)):
+            rank_lists(query, self._centroids, pool)
+            keys = pool[POOL_BLOCK : POOL_BLOCK + nprobe]
+            numbers = (keys[keys != LAST_KEY] & 0xFFFFFFFF) >> 1  # as `keys.key_row`
+            for start, stop in zip(self._stops[numbers].tolist(), self._stops[numbers + 1].tolist(), strict=True):
+                if start < stop:
+                    read_ahead(self._array, start // self._rows, -(-stop // self._rows))
+
+
 class ListSearcher(SketchSearcher):
     """Searches the inverted lists of one segment. Many threads may use it at once. It copies no array."""
 
@@ -279,8 +304,10 @@ class ListSearcher(SketchSearcher):
         coded = GraphArrays(read_only(none), read_only(lists.sketches), read_only(none.reshape(-1)))
         super().__init__(vectors, stored_rows(vectors, lists.order), coded, lists.codec, limits)
         self._centroids, self._stops = read_only(lists.centroids), read_only(lists.stops)
+        self._reader = ListReader(self._centroids, self._stops, lists.sketches, 1)
 
     def _load(self, batch: QueryBatch) -> None:
+        self._reader.request(batch.queries, 1)
         self._search_lists(batch, self._all, 1, POOL_BLOCK, 1, 1.0)
 
     def search(
@@ -319,6 +346,8 @@ class ListSearcher(SketchSearcher):
         As many rows are compared as in `nprobe` lists without a filter. Queries whose nearest lists have too few
         allowed rows scan all sketches instead.
         """
+        if self._reader.is_needed:
+            self._reader.request(batch.queries, nprobe)
         rows, lists = len(self._stored.order), len(self._centroids)
         enough = min(int(share * rows), max(batch.pool, nprobe * rows // lists if len(allowed) else 0))
         ranked = pool_size(min(lists, int(2 * nprobe / share)))

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core import config
-from vsearch_core.ann.base import aligned, read_ahead, read_rows, run_in_chunks
-from vsearch_core.ann.ivf import LEAST_SHARE, Grouping, Report, group, regroup, report_nothing
+from vsearch_core.ann.base import aligned, expect_random_reads, read_ahead, read_rows, run_in_chunks
+from vsearch_core.ann.ivf import LEAST_SHARE, Grouping, ListReader, Report, group, regroup, report_nothing
 from vsearch_core.ann.searcher import (
     DEFAULT_SCAN_LIMITS,
     NearestRows,
@@ -367,6 +367,8 @@ class PqSearcher(VectorSearcher):
         """
         super().__init__(vectors, stored_rows(vectors, lists.grouping.order), limits)
         self._pq = kernel_arrays(lists)
+        expect_random_reads(lists.blocks)
+        self._reader = ListReader(self._pq.centroids, self._pq.stops, lists.blocks, PQ_BLOCK)
         self._kept = _RESCORED_BYTES // max(1, lists.bytes)
 
     def load(self) -> None:
@@ -376,6 +378,7 @@ class PqSearcher(VectorSearcher):
         query = from_fixed(self._stored.vectors[:1])
         self.search(query, 1, nprobe=1, exact=True)
         batch, mask, _ = self._batch(query, 1, POOL_BLOCK, None, 1)
+        self._reader.request(batch.queries, 1)
         self._probe(batch, mask, 1, 1.0)
 
     def search(
@@ -406,6 +409,8 @@ class PqSearcher(VectorSearcher):
         """
         from vsearch_core.kernels.pq import search_codes
 
+        if self._reader.is_needed:
+            self._reader.request(batch.queries, nprobe)
         rows, lists, stored = len(self._stored.order), len(self._pq.centroids), self._filtered(allowed)
         usual = nprobe * rows // max(1, lists) if len(allowed) else 0
         enough = min(int(share * rows), max(_LEAST_COMPARED, 2 * batch.k, usual))

@@ -5,13 +5,14 @@
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vsearch_core.ann.base import check_finite, run_in_chunks
+from vsearch_core.ann.base import check_finite, expect_random_reads, reads_in_order, run_in_chunks
 from vsearch_core.ann.flat import from_fixed, to_fixed
 from vsearch_core.ann.sketch import Codec
 from vsearch_core.errors import ArgumentError
@@ -19,6 +20,7 @@ from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.constants import POOL_BLOCK
 from vsearch_core.kernels.tuples import GraphArrays, StoredRows
 
+_DENSE = 16  # a scan of one row of so many, or more, reads vectors in order
 _SAMPLE = 128  # allowed nodes, about, that show whether sketches discriminate between the rows
 
 
@@ -71,6 +73,7 @@ class VectorSearcher:
             reason = f"{vectors.dtype} of shape {vectors.shape}, but {len(stored.order)} int16 rows are listed"
             raise ArgumentError("vectors", reason)
         self._limits, self._stored, self._all = limits, stored, stored.allowed
+        expect_random_reads(stored.vectors)
 
     def _batch(
         self, queries: NDArray[np.float32], k: int, pool: int, allowed: NDArray[np.bool_] | None, threads: int
@@ -97,11 +100,13 @@ class VectorSearcher:
             rows = read_only(listed[: list_allowed_rows(allowed, listed)])
         else:
             rows = read_only(np.arange(len(vectors), dtype=np.uint32))
+        in_order = _DENSE * len(rows) >= len(vectors)
 
         def scan(part: "QueryPart") -> None:
             scan_rows(part.queries, vectors, rows, part.scores, part.rows, part.counts)
 
-        return batch.run(scan, exact=True)[0]
+        with reads_in_order(vectors) if in_order else nullcontext():
+            return batch.run(scan, exact=True)[0]
 
     def _filtered(self, allowed: NDArray[np.bool_]) -> StoredRows:
         return self._stored if allowed is self._all else self._stored._replace(allowed=allowed)
@@ -116,6 +121,8 @@ class SketchSearcher(VectorSearcher):
         """Search the segment's vectors, as `VectorSearcher`. Only the sketches of `graph` are used."""
         super().__init__(vectors, stored, limits)
         self._graph, self._codec = graph, codec.kernel_arrays()
+        for array in (graph.neighbors, graph.sketches):
+            expect_random_reads(array)
 
     def load(self) -> None:
         """Load every kernel (compiled function) that a search may need. The segment must have at least one row.
@@ -162,7 +169,8 @@ class SketchSearcher(VectorSearcher):
                 part.scores, part.rows, part.counts,
             )  # fmt: skip
 
-        return batch.run(scan)[0]
+        with reads_in_order(self._graph.sketches):
+            return batch.run(scan)[0]
 
     def _scan_again(
         self, found: NearestRows, batch: "QueryBatch", allowed: NDArray[np.bool_], chosen: NDArray[np.bool_]
