@@ -12,23 +12,26 @@ the first 64 directions 0.61 against 0.60.
 Engines are built with all threads, in turn if more than once. Then each round runs the queries on every engine at every
 setting: all in one call, with one thread and with all, and one query a call. The median of the rounds counts, so a
 noisy machine disturbs all engines alike. On a machine that other processes use, `--cpu-time` counts the processor time
-of one thread instead of the time that passes. Engines that are not installed, or that fail on the first 2,000 vectors,
-are left out, with the reason.
+of one thread instead of the time that passes. Engines that are not installed, or that fail on the first 2,000 vectors
+in a process of their own, are left out, with the reason.
 """
 
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.ann_engines import ENGINES, Engine, Search
+from benchmarks.ann_engines import ENGINES, Engine, Search, Setting
 from benchmarks.machine import describe, seconds
 
 Floats = NDArray[np.float32]
@@ -56,8 +59,8 @@ class EngineRun:
     engine: Engine
     search: Search
     builds: list[float]
-    recall: dict[float, float] = field(default_factory=dict)
-    seconds: dict[CallMode, dict[float, list[float]]] = field(default_factory=dict)
+    recall: dict[Setting, float] = field(default_factory=dict)
+    seconds: dict[CallMode, dict[Setting, list[float]]] = field(default_factory=dict)
 
     @property
     def build(self) -> float:
@@ -127,19 +130,34 @@ def recall(found: NDArray[np.int64], best: NDArray[np.int64]) -> float:
     return float(np.mean([len(np.intersect1d(a, b)) for a, b in zip(found, best, strict=True)]) / best.shape[1])
 
 
+def why_not(engine: Engine, vectors: Floats) -> str:
+    """Return why an engine can't be built and searched in a process of its own, or "" if it can.
+
+    Some engines end their process instead of raising an exception.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "vectors.npy")
+        np.save(path, vectors)
+        command = [sys.executable, "-m", "benchmarks.ann_engines", engine.name, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode < 0:
+        return f"its process was ended by signal {-done.returncode}"
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return "" if done.returncode == 0 else lines[-1].strip() if lines else f"exit status {done.returncode}"
+
+
 def build_engine(engine: Engine, vectors: Floats, threads: int) -> EngineRun | None:
     """Build the engine's index, or print why the engine is left out and return None."""
-    try:
-        engine.build(vectors[:2000], threads)  # compile and load what a process needs once
-    except Exception as error:
-        print(f"  {engine.name}: left out, {type(error).__name__}: {error}")
+    if reason := why_not(engine, vectors[:2000]):
+        print(f"  {engine.name}: left out, {reason}", flush=True)
         return None
+    engine.build(vectors[:2000], threads)  # compile and load what a process needs once
     started = time.perf_counter()
     search = engine.build(vectors, threads)
     return EngineRun(engine, search, [time.perf_counter() - started])
 
 
-def search_all(run: EngineRun, queries: Floats, k: int, setting: float, mode: CallMode) -> NDArray[np.int64]:
+def search_all(run: EngineRun, queries: Floats, k: int, setting: Setting, mode: CallMode) -> NDArray[np.int64]:
     """Return the rows (q, k) that the engine finds for the queries."""
     if not mode.single:
         return np.asarray(run.search(queries, k, setting, mode.threads)).astype(np.int64)

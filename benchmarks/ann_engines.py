@@ -1,20 +1,28 @@
 """Build and search the vector engines that `benchmarks.ann` compares, with the grid of each one's search parameter.
 
 All engines get the same float32 unit vectors, with the parameters that their documentation advises for high recall.
+`python -m benchmarks.ann_engines NAME FILE` builds one over the vectors of an .npy file, and searches it once.
 """
 
+import json
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Search = Callable[[Floats, int, float, int], Any]  # (queries, k, setting, threads) -> row numbers (q, k)
+Setting = Any  # of a search: a number, or a tuple if two parameters matter
+Search = Callable[[Floats, int, Setting, int], Any]  # (queries, k, setting, threads) -> row numbers (q, k)
 _WIDTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
 _PROBES = (2, 4, 8, 16, 32, 64, 128, 256, 512)  # lists
+_PROBES_AND_RESCORED = tuple(product((4, 8, 16, 24, 32, 48, 64, 96, 128, 192), (30, 60, 100, 200, 400)))
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class Engine:
 
     name: str
     build: Callable[[Floats, int], Search]
-    settings: Sequence[float] = _WIDTHS
+    settings: Sequence[Setting] = _WIDTHS
 
 
 def vsearch(vectors: Floats, threads: int) -> Search:
@@ -112,19 +120,36 @@ def usearch(kind: str) -> Callable[[Floats, int], Search]:
     return build
 
 
-def svs(vectors: Floats, threads: int) -> Search:
-    """Build Vamana of Intel's Scalable Vector Search, over float32."""
-    import svs
+def svs(compression: str) -> Callable[[Floats, int], Search]:
+    """Return a builder of Vamana of Intel's Scalable Vector Search, over float32, LVQ or LeanVec codes."""
 
-    settings = svs.VamanaBuildParameters(graph_max_degree=64, window_size=128, alpha=1.2)
-    index = svs.Vamana.build(settings, vectors, svs.DistanceType.L2, num_threads=threads)
+    def build(vectors: Floats, threads: int) -> Search:
+        import svs
 
-    def search(queries: Floats, k: int, setting: float, threads: int) -> Any:
-        index.num_threads = threads
-        index.search_window_size = int(setting)
-        return index.search(queries, k)[0]
+        settings = svs.VamanaBuildParameters(graph_max_degree=64, window_size=128, alpha=1.2)
+        if compression == "f32":
+            index = svs.Vamana.build(settings, vectors, svs.DistanceType.L2, num_threads=threads)
+        else:
+            with TemporaryDirectory() as folder:
+                svs.write_vecs(vectors, f"{folder}/rows.fvecs")
+                rows = svs.VectorDataLoader(f"{folder}/rows.fvecs", svs.DataType.float32, dims=vectors.shape[1])
+                loaders = {
+                    "LVQ8": lambda: svs.LVQLoader(rows, primary=8, padding=32),
+                    "LVQ4x4": lambda: svs.LVQLoader(rows, primary=4, residual=4, padding=32),
+                    "LeanVec4x8": lambda: svs.LeanVecLoader(
+                        rows, vectors.shape[1] // 2, svs.LeanVecKind.lvq4, svs.LeanVecKind.lvq8
+                    ),
+                }
+                index = svs.Vamana.build(settings, loaders[compression](), svs.DistanceType.L2, num_threads=threads)
 
-    return search
+        def search(queries: Floats, k: int, setting: float, threads: int) -> Any:
+            index.num_threads = threads
+            index.search_window_size = int(setting)
+            return index.search(queries, k)[0]
+
+        return search
+
+    return build
 
 
 def voyager(vectors: Floats, threads: int) -> Search:
@@ -204,10 +229,107 @@ def turbovec(vectors: Floats, threads: int) -> Search:
     return lambda queries, k, setting, threads: index.search(queries, k)[1]
 
 
+def scann(vectors: Floats, threads: int) -> Search:
+    """Build Google's ScaNN: a tree of about √n partitions, codes of 2 components each, float32 to rescore.
+
+    The setting is the number of partitions to search, and of candidates to rescore.
+    """
+    import scann
+
+    builder = scann.scann_ops_pybind.builder(vectors, 10, "dot_product").set_n_training_threads(threads)
+    partitions = round(math.sqrt(len(vectors)))
+    tree = builder.tree(partitions, 1, training_sample_size=len(vectors), spherical=True, quantize_centroids=True)
+    index = tree.score_ah(2, anisotropic_quantization_threshold=0.2).reorder(100).build()
+
+    def search(queries: Floats, k: int, setting: tuple[int, int], threads: int) -> Any:
+        probes, rescored = setting
+        if len(queries) == 1:
+            return index.search(queries[0], k, rescored, probes)[0]
+        if threads == 1:
+            return index.search_batched(queries, k, rescored, probes)[0]
+        index.set_num_threads(threads)
+        return index.search_batched_parallel(queries, k, rescored, probes)[0]
+
+    return search
+
+
+def lorann(vectors: Floats, threads: int) -> Search:
+    """Build LoRANN (NeurIPS 2024): about √n clusters, each with scores by a product of low rank, in 8 bits.
+
+    The setting is the number of clusters to search, and of candidates to rescore.
+    """
+    import lorann
+
+    clusters = 1 << round(math.log2(math.sqrt(len(vectors))))
+    index = lorann.LorannIndex(vectors, clusters, 256, quantization_bits=8, distance=lorann.IP)
+    index.build(approximate=True, n_threads=threads, verbose=False)
+
+    def search(queries: Floats, k: int, setting: tuple[int, int], threads: int) -> Any:
+        probes, rescored = setting
+        return index.search(queries, k, probes, rescored, n_threads=threads)
+
+    return search
+
+
+def vsag(vectors: Floats, threads: int) -> Search:
+    """Build HGraph of Ant Group's VSAG, with 8 bits a component, and float32 to rescore. It has no call of several."""
+    import pyvsag
+
+    codes = {"base_quantization_type": "sq8_uniform", "use_reorder": True, "precise_quantization_type": "fp32"}
+    parameters = {
+        "dtype": "float32",
+        "metric_type": "ip",
+        "dim": vectors.shape[1],
+        "index_param": {**codes, "max_degree": 32, "ef_construction": 400, "build_thread_count": threads},
+    }
+    index = pyvsag.Index("hgraph", json.dumps(parameters))
+    index.build(vectors=vectors, ids=np.arange(len(vectors)), num_elements=len(vectors), dim=vectors.shape[1])
+
+    def search(queries: Floats, k: int, setting: float, _threads: int) -> Any:
+        wanted = json.dumps({"hgraph": {"ef_search": int(setting)}})
+        return [index.knn_search(query, k, wanted)[0] for query in queries]
+
+    return search
+
+
+def ngt(vectors: Floats, threads: int) -> Search:
+    """Build ONNG of Yahoo Japan's NGT, float32: a graph of 100 neighbours, cut to 10 outgoing and 120 incoming edges.
+
+    Its calls of several queries don't take a number of threads, so each query is a call.
+    """
+    import ngtpy
+
+    with TemporaryDirectory() as folder:
+        first, last = f"{folder}/anng", f"{folder}/onng"
+        ngtpy.create(
+            first,
+            vectors.shape[1],
+            edge_size_for_creation=100,
+            edge_size_for_search=0,
+            distance_type="Normalized Cosine",
+        )
+        graph = ngtpy.Index(first, log_disabled=True)
+        graph.batch_insert(vectors, num_threads=threads)
+        graph.save()
+        graph.close()
+        optimizer = ngtpy.Optimizer(num_of_outgoings=10, num_of_incomings=120, log_disabled=True)
+        optimizer.set_processing_modes(
+            search_parameter_optimization=False, prefetch_parameter_optimization=False, accuracy_table_generation=False
+        )
+        optimizer.execute(first, last)
+        index = ngtpy.Index(last, read_only=True, log_disabled=True)
+
+    def search(queries: Floats, k: int, setting: float, _threads: int) -> Any:
+        index.set(epsilon=setting, edge_size=-2)
+        return [index.search(query, k, with_distance=False) for query in queries]
+
+    return search
+
+
 ENGINES = (
     Engine("vsearch", vsearch),
     Engine("vsearch IVF", vsearch_ivf, _PROBES),
-    Engine("SVS Vamana f32", svs, (10, 13, *_WIDTHS)),
+    *(Engine(f"SVS Vamana {kind}", svs(kind), (10, 13, *_WIDTHS)) for kind in ("f32", "LVQ8", "LVQ4x4", "LeanVec4x8")),
     Engine("hnswlib", hnswlib),
     Engine("faiss HNSW f32", faiss("HNSW16", "efSearch")),
     Engine("faiss HNSW SQ8", faiss("HNSW16_SQ8", "efSearch")),
@@ -216,9 +338,23 @@ ENGINES = (
     Engine("SymphonyQG 8 bit", symphonyqg(8), (10, 13, *_WIDTHS)),
     Engine("RaBitQ IVF", rabitq_ivf, _PROBES),
     Engine("RaBitQ HNSW", rabitq_hnsw),
+    Engine("ScaNN", scann, _PROBES_AND_RESCORED),
+    Engine("LoRANN", lorann, _PROBES_AND_RESCORED),
+    Engine("VSAG HGraph", vsag),
+    Engine("NGT ONNG", ngt, (-0.1, -0.05, 0.0, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.2)),
     Engine("turbovec", turbovec, (0,)),
     Engine("usearch f32", usearch("f32")),
     Engine("usearch i8", usearch("i8")),
     Engine("voyager", voyager),
     Engine("pynndescent", pynndescent, (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)),
 )
+
+
+def try_engine(name: str, vectors: Floats) -> None:
+    """Build an engine, and search it for the first vector. Whatever the engine raises is raised."""
+    engine = next(each for each in ENGINES if each.name == name)
+    engine.build(vectors, 1)(vectors[:1], 10, engine.settings[-1], 1)
+
+
+if __name__ == "__main__":
+    try_engine(sys.argv[1], np.load(Path(sys.argv[2])))
