@@ -8,7 +8,8 @@ import pytest
 from numba import njit
 
 from vsearch_core.kernels import simd
-from vsearch_core.kernels.pq import fill_tables, make_tables, place_in_block, quantise
+from vsearch_core.kernels.constants import FIXED_ONE
+from vsearch_core.kernels.pq import align, fill_tables, make_tables, place_in_block, quantise
 from vsearch_core.kernels.tuples import PqArrays
 
 Function = Callable[..., Any]
@@ -102,3 +103,42 @@ def test_tables_hold_the_dot_products_with_centroids(count: int, largest: int) -
     assert least == pytest.approx(products.min(axis=1).sum(), rel=1e-4)
     restored = tables.reshape(4, count) * step + products.min(axis=1)[:, None]
     np.testing.assert_allclose(restored, products, atol=0.51 * step + 1e-5)
+
+
+@pytest.mark.parametrize("count", [16, 256])
+def test_aligned_codes_have_less_error_along_the_vector(count: int) -> None:
+    random = np.random.default_rng(count)
+    wholes = random.standard_normal((200, 24))
+    wholes *= FIXED_ONE / np.linalg.norm(wholes, axis=1, keepdims=True)
+    components = (0.5 * wholes + random.normal(0, 1500, wholes.shape)).astype(np.float32)
+    books = components[random.integers(0, 200, count)].reshape(count, 8, 3).transpose(1, 2, 0).copy()
+    books += random.normal(0, 500, books.shape).astype(np.float32)
+    halves = (np.square(books).sum(axis=1) / 2).astype(np.float32)
+    codes = np.empty((200, 8), np.uint8)
+    quantise(components, books, halves, 0, 200, codes)
+
+    def losses(codes: Any) -> tuple[Any, Any]:
+        decoded = np.concatenate([books[part][:, codes[:, part]] for part in range(8)]).T
+        errors = (components[:100] - decoded).astype(np.float64)
+        return np.square(errors).sum(axis=1), np.square((errors * wholes[:100]).sum(axis=1) / FIXED_ONE)
+
+    aligned = codes.copy()
+    align(components, wholes.astype(np.float32), books, 0, 100, aligned)
+    assert (aligned[100:] == codes[100:]).all()
+    (all_before, along_before), (all_after, along_after) = losses(codes[:100]), losses(aligned[:100])
+    assert (all_after + along_after <= (all_before + along_before) * 1.0001).all()
+    assert along_after.sum() < 0.6 * along_before.sum()
+    assert (all_after >= all_before * 0.9999).all()  # the nearest centroids have the least error
+    for part in range(8):  # rows that no single change improves
+        for row in range(100):
+            others = np.repeat(aligned[row : row + 1], count, axis=0)
+            others[:, part] = np.arange(count)
+            loss = loss_of(components[row], wholes[row], books, others)
+            assert loss[aligned[row, part]] <= 1.02 * loss.min()
+
+
+def loss_of(components: Any, whole: Any, books: Any, codes: Any) -> Any:
+    """Return the weighted squared error of one row with each of the codes (t, m)."""
+    decoded = np.concatenate([books[part][:, codes[:, part]] for part in range(len(books))]).T
+    errors = (components - decoded).astype(np.float64)
+    return np.square(errors).sum(axis=1) + np.square(errors @ whole / FIXED_ONE)

@@ -3,7 +3,8 @@
 Rows are grouped as in `ann.ivf`. The centroid of its list is subtracted from each vector. The rest, the residual, is
 rotated and cut into sub-vectors. A sub-vector's code is half a byte, the number of the nearest of 16 centroids, or a
 byte, that of the nearest of 256 (Jégou, Douze and Schmid, PAMI 2011). The rotation gives all sub-vectors about the same
-variance (optimised PQ: Ge, He, Ke and Sun, CVPR 2013).
+variance (optimised PQ: Ge, He, Ke and Sun, CVPR 2013). Then codes are changed so that less of a row's error is along
+the row, since that part changes the scores of its nearest queries most (anisotropic loss: Guo et al., ICML 2020).
 
 A search makes a table of the query's dot products with all these centroids, so that a row's dot product is estimated by
 adding one element for each number in its code. A table of 16 elements is a register, and one instruction looks up the
@@ -215,9 +216,13 @@ class _Sample:
         residuals: NDArray[np.float64] = self.exact - self._centroids[self._lists]
         return residuals
 
+    def wholes(self, rotation: NDArray[np.int16]) -> NDArray[np.float32]:
+        """Return the rotated vectors, (r, m * s)."""
+        return rotated(self._vectors, rotation, self._threads)
+
     def components(self, rotation: NDArray[np.int16]) -> NDArray[np.float32]:
         """Return the rotated residuals, (r, m * s)."""
-        own = rotated(self._vectors, rotation, self._threads)
+        own = self.wholes(rotation)
         own -= rotated(self._centroids, rotation, self._threads)[self._lists]
         return own
 
@@ -309,8 +314,13 @@ def _measured_error(
     sample: _Sample, rotation: NDArray[np.int16], books: NDArray[np.float32], threads: int
 ) -> NDArray[np.float32]:
     """Return the standard error of estimated dot products of some rows with others, (1,)."""
+    from vsearch_core.kernels.pq import align
+
     rows = sample.every(max(1, len(sample) // _ERROR_ROWS))
-    decoded = _decoded(books, nearest_codes(books, rows.components(rotation), threads))
+    components = rows.components(rotation)
+    codes = nearest_codes(books, components, threads)
+    align(components, rows.wholes(rotation), read_only(books), 0, len(codes), codes)
+    decoded = _decoded(books, codes)
     queries = sample.every(max(1, len(sample) // _ERROR_QUERIES)).exact
     estimates = np.rint(queries @ rotation.T.astype(np.float64) / FIXED_ONE) @ decoded.T
     differences = (estimates - queries @ rows.residuals.T) / FIXED_ONE**2
