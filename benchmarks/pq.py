@@ -2,7 +2,8 @@
 
 `--vectors FILE` is an .npy file (n, d), as for `benchmarks.ann`; without it, `--rows` vectors are generated. Recall@10
 is that of the best 10 by codes alone, from all rows. Both libraries are trained on the same number of rows. faiss' OPQ
-takes minutes to train; `--opq` includes it.
+takes minutes to train; `--opq` includes it. RaBitQ has a bit a component and 8 bytes more, so vectors are first reduced
+to as many principal components as there are bits for, or all; below 9 bytes there is no such code.
 
 Times are of scans of all codes on one thread, alternating between the libraries; the median of the rounds counts.
 faiss' fast scan has 16 centroids for each half byte, as ours. Ours with 256 centroids for each byte is a line of its
@@ -24,6 +25,8 @@ from benchmarks.ann import Floats, generate, nearest, normalise, recall
 from benchmarks.machine import describe
 
 _FOUND = 10
+_RABITQ = "faiss RaBitQ"
+_RABITQ_FACTORS = 8  # bytes of a RaBitQ code beside its bits
 Search = Callable[[Floats], NDArray[np.int64]]
 
 
@@ -81,13 +84,17 @@ def _compiled_ranking() -> Callable[..., None]:
 
 
 def peer(description: str) -> Callable[[Floats, int], Search]:
-    """Return a builder of an index of faiss' factory; `{n}` becomes the bytes of a code, `{m}` twice as many."""
+    """Return a builder of an index of faiss' factory.
+
+    `{n}` becomes the bytes of a code, `{m}` twice as many, and `{bits}` the components of RaBitQ.
+    """
 
     def build(vectors: Floats, size: int) -> Search:
         import faiss
 
         faiss.omp_set_num_threads(1)
-        expanded = description.format(n=size, m=2 * size)
+        bits = min(vectors.shape[1], 8 * (size - _RABITQ_FACTORS))
+        expanded = description.format(n=size, m=2 * size, bits=bits)
         index: Any = faiss.index_factory(vectors.shape[1], expanded, faiss.METRIC_INNER_PRODUCT)
         index.train(vectors[: 1 << 15])
         index.add(vectors)
@@ -128,14 +135,16 @@ def main() -> None:
     best = nearest(base, queries, _FOUND)
     builders = {"vsearch, 16 centroids": ours(16), "vsearch, 256 centroids": ours(256)}
     builders |= {"faiss PQ": peer("PQ{n}"), "faiss PQ fast scan": peer("PQ{m}x4fs")}
+    builders |= {_RABITQ: peer("PCAR{bits},RaBitQ")}
     if options.opq:
         builders |= {"faiss OPQ": peer("OPQ{n},PQ{n}"), "faiss OPQ fast scan": peer("OPQ{m},PQ{m}x4fs")}
     print(f"{describe()}\n{len(base):,} x {base.shape[1]}, recall@{_FOUND} by codes alone\n")
     print("| bytes | codes | recall | µs of CPU a query | time / ours |\n|---|---|---|---|---|")
     for size in options.bytes:
-        searches = [build(base, size) for build in builders.values()]
+        possible = {name: build for name, build in builders.items() if name != _RABITQ or size > _RABITQ_FACTORS}
+        searches = [build(base, size) for build in possible.values()]
         times = timed(searches, queries, options.rounds, single=options.single)
-        for name, search, micros in zip(builders, searches, times, strict=True):
+        for name, search, micros in zip(possible, searches, times, strict=True):
             found = recall(search(queries).astype(np.int64), best)
             print(f"| {size} | {name} | {found:.4f} | {micros:,.0f} | {micros / times[0]:.2f} |", flush=True)
 
