@@ -11,7 +11,7 @@ from vsearch_core.ann import sketch, sq8
 from vsearch_core.ann.base import Allocate, aligned, check_finite, read_ahead, run_in_chunks
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.ann.hnsw import Graph
-from vsearch_core.ann.regions import split
+from vsearch_core.ann.regions import cut, path
 from vsearch_core.errors import ArgumentError
 from vsearch_core.kernels.arrays import read_only
 from vsearch_core.kernels.constants import CACHE_LINE, NO_NODE, POOL_BLOCK
@@ -23,7 +23,8 @@ _LEAST_BATCH = 32
 _SEARCH_CHUNK = 256
 _EDGE_CHUNK = 1024
 _CHUNK = 4096
-_WORKING_SET = 3  # times the bytes of a region: its neighbours', and the sample's nodes near them, are needed, too
+_WORKING_SET = 1.5  # times the bytes of the nodes that are linked together: room for the system's own choices
+_REGIONS_TOGETHER = 8  # regions in as many nodes: those around a region, and the sample's near it, are needed, too
 _READ_AHEAD = 4 * _CHUNK  # rows that are requested before they are needed
 
 
@@ -66,7 +67,7 @@ def nodes_together(rows: int, dimension: int, memory: int) -> int | None:
     if build_bytes(rows, dimension) <= memory:
         return None
     rest = memory - _needed_throughout(rows)
-    return rest // (_WORKING_SET * _node_bytes(dimension)) if 2 * rest >= memory else 0
+    return int(rest / (_WORKING_SET * _node_bytes(dimension))) if 2 * rest >= memory else 0
 
 
 def _node_bytes(dimension: int) -> int:
@@ -173,7 +174,7 @@ class _Builder:
         self.codec, width = sketch.train(vectors)
         self.codec_arrays = self.codec.kernel_arrays()
         hashed, cells = self._sketches_and_cells(rows, width)
-        region, self.stops = self._regions(rows, cells, nodes if together is None else together)
+        region, self.stops = self._regions(cells, nodes if together is None else together)
         self.number = np.lexsort((cells, region)).astype(np.uint32)  # of each node in the order of hashes
         self.rows, self.cells = read_only(rows[self.number]), cells[self.number]
         self.sketches = allocate(hashed.shape, np.uint8)
@@ -191,7 +192,10 @@ class _Builder:
         run_in_chunks(action, start, stop, chunk, self.threads)
 
     def _sketches_and_cells(self, rows: NDArray[np.uint32], width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-        """Return the sketch (nodes, width) and the nearest entry node (nodes,) of each of vectors[rows]."""
+        """Return the sketch (nodes, width) and the cell (nodes,) of each of vectors[rows].
+
+        A cell has the nodes that one entry node is nearest to. Cells are numbered along a path (`ann.regions`).
+        """
         from vsearch_core.kernels.link import nearest_entries
 
         def encoded(some: NDArray[np.uint32]) -> NDArray[np.uint8]:
@@ -212,19 +216,18 @@ class _Builder:
             sketches[some], cells[some] = encoded(rows[some]), own
 
         self.run(encode, 0, len(rows), _CHUNK)
-        return sketches, cells
+        places = np.empty(len(numbers), np.uint32)
+        places[path(self.vectors[rows[numbers]])] = numbers
+        return sketches, places[cells]
 
-    def _regions(
-        self, rows: NDArray[np.uint32], cells: NDArray[np.uint32], together: int
-    ) -> tuple[NDArray[np.int64], list[int]]:
+    def _regions(self, cells: NDArray[np.uint32], together: int) -> tuple[NDArray[np.int64], list[int]]:
         """Return the region of each node, (nodes,), 0 for the sample, and where each ends if nodes are sorted by it."""
-        nodes, entries = len(rows), entry_count(len(rows))
+        nodes, entries = len(cells), entry_count(len(cells))
         sample = min(nodes, max(entries, together))
-        regions = -(-(nodes - sample) // max(1, together))
+        regions = -(-(nodes - sample) // max(1, together // _REGIONS_TOGETHER))
         region = np.zeros(nodes, np.int64)
         if regions:
-            lengths = np.bincount(cells[sample:], minlength=entries)
-            region = 1 + split(self.vectors[rows[:entries]], lengths, regions)[cells]
+            region = 1 + cut(np.bincount(cells[sample:], minlength=entries), regions)[cells]
             region[:sample] = 0
         return region, np.cumsum(np.bincount(region, minlength=regions + 1)).tolist()
 

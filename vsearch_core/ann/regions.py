@@ -1,7 +1,7 @@
-"""Split vectors into regions of similar size, so that most of a vector's neighbours are in its own region.
+"""Sort vectors along a path on which most of a vector's neighbours are near it, and cut the path in regions.
 
-A set of vectors is halved at a plane across its first principal direction, again and again. All sums are of integers
-below 2**53, which are exact in any order, so regions don't depend on the number of threads.
+A set of vectors is halved at a plane across its first principal direction, again and again, down to single vectors. All
+sums are of integers below 2**53, which are exact in any order, so paths don't depend on the number of threads.
 """
 
 import numpy as np
@@ -12,22 +12,28 @@ _LENGTH = 1 << 15  # of a direction's largest component, before it is multiplied
 _MOST = 1 << 20  # of a projection, likewise
 
 
-def split(vectors: NDArray[np.int16], weights: NDArray[np.int64], regions: int) -> NDArray[np.int64]:
-    """Return the region of each vector (n, d) in fixed point, from 0 to `regions` - 1, (n,).
+def path(vectors: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Return the numbers of the vectors (n, d) in fixed point in the order of a path through them, (n,)."""
+    order = np.arange(len(vectors))
+    parts = [(0, len(vectors))]
+    while parts:
+        start, stop = parts.pop()
+        if stop - start < 2:
+            continue
+        own = order[start:stop]
+        order[start:stop] = own[np.argsort(_projections(vectors[own]), kind="stable")]
+        middle = (start + stop) // 2
+        parts += [(start, middle), (middle, stop)]
+    return order
 
-    The sums of the regions' weights (n,) differ by about the weight of one vector.
+
+def cut(weights: NDArray[np.int64], regions: int) -> NDArray[np.int64]:
+    """Return the region of each place on a path, ascending from 0 to `regions` - 1, (n,).
+
+    `weights` (n,) are those of the places. Those of two regions differ by about the weight of one place.
     """
-    found = np.zeros(len(vectors), np.int64)
-    if regions < 2 or len(vectors) < 2:
-        return found
-    order = np.argsort(_projections(vectors), kind="stable")
-    sums = np.cumsum(weights[order])
-    first = regions // 2
-    cut = int(np.searchsorted(sums * regions, sums[-1] * first, side="right"))
-    cut = min(max(1, cut), len(order) - 1)
-    for some, start, count in ((order[:cut], 0, first), (order[cut:], first, regions - first)):
-        found[some] = start + split(vectors[some], weights[some], count)
-    return found
+    middles = 2 * np.cumsum(weights) - weights
+    return np.minimum(regions - 1, middles * regions // max(1, 2 * int(weights.sum())))
 
 
 def _projections(vectors: NDArray[np.int16]) -> NDArray[np.float64]:
