@@ -177,7 +177,7 @@ class _Builder:
         region, self.stops = self._regions(cells, nodes if together is None else together)
         self.number = np.lexsort((cells, region)).astype(np.uint32)  # of each node in the order of hashes
         self.rows, self.cells = read_only(rows[self.number]), cells[self.number]
-        self.sketches = allocate(hashed.shape, np.uint8)
+        self.sketches = aligned(hashed.shape, np.uint8)  # not in files: each search reads sketches of all regions
         self.run(lambda a, b: np.take(hashed, self.number[a:b], 0, self.sketches[a:b]), 0, nodes, _CHUNK)
         inverse = np.empty(nodes, np.uint32)
         inverse[self.number] = np.arange(nodes, dtype=np.uint32)
@@ -205,7 +205,7 @@ class _Builder:
 
         numbers = np.arange(entry_count(len(rows)), dtype=np.uint32)
         entries = GraphArrays(np.zeros((0, 0), np.uint32), encoded(rows[numbers]), numbers)
-        sketches, cells = self.allocate((len(rows), width), np.uint8), np.zeros(len(rows), np.uint32)
+        sketches, cells = aligned((len(rows), width), np.uint8), np.zeros(len(rows), np.uint32)
         by_row = np.argsort(rows, kind="stable")  # the order in which a file is read
 
         def encode(start: int, stop: int) -> None:
@@ -233,25 +233,38 @@ class _Builder:
 
     def batches(self) -> Iterator[NDArray[np.uint32]]:
         """Yield the nodes to add in each batch, ascending, and prepare the arrays of regions before they are needed."""
+        self._encode()
         for start, stop in pairwise([0, *self.stops]):
             self._prepare(start, stop)
             order = (start + np.argsort(self.number[start:stop])).astype(np.uint32)
             for first, last in batches(max(1, start), stop, stop - start):
                 yield read_only(np.sort(order[first - start : last - start]))
 
-    def _prepare(self, start: int, stop: int) -> None:
-        """Encode the nodes start … stop - 1, and give them empty lists of neighbours."""
+    def _encode(self) -> None:
+        """Encode all nodes, in the order of a file. Until a region is prepared, its codes are in that order, too."""
         codes, norms, limit = self.coded
-        by_row = start + np.argsort(self.rows[start:stop], kind="stable")
+        by_row = np.argsort(self.rows, kind="stable").astype(np.uint32)
+        places = np.arange(len(by_row), dtype=np.uint32)
+        if len(self.stops) > 1:
+            places[by_row[np.argsort(np.searchsorted(self.stops, by_row, "right"), kind="stable")]] = places.copy()
 
-        def prepare(first: int, last: int) -> None:
-            some = by_row[first:last]
+        def encode(start: int, stop: int) -> None:
+            some = by_row[start:stop]
             read_ahead(self.vectors, int(self.rows[some[0]]), int(self.rows[some[-1]]) + 1)
             encoded = sq8.encode(self.vectors, read_only(self.rows[some]), limit)
-            codes[some], norms[some] = encoded.codes, encoded.norms
-            self.neighbors[start + first : start + last] = NO_NODE
+            codes[places[some]], norms[some] = encoded.codes, encoded.norms
 
-        self.run(prepare, 0, stop - start, _CHUNK)
+        self.run(encode, 0, len(by_row), _CHUNK)
+
+    def _prepare(self, start: int, stop: int) -> None:
+        """Sort the codes of the nodes start … stop - 1, if they are a region, and give the nodes empty lists."""
+        codes, neighbors = self.coded.codes[start:stop], self.neighbors[start:stop]
+        if len(self.stops) > 1:
+            places = np.empty(stop - start, np.uint32)
+            places[np.argsort(self.rows[start:stop], kind="stable")] = np.arange(stop - start, dtype=np.uint32)
+            by_row = codes.copy()
+            self.run(lambda a, b: np.take(by_row, places[a:b], 0, codes[a:b]), 0, stop - start, _CHUNK)
+        neighbors[:] = NO_NODE
 
     def add(self, nodes: NDArray[np.uint32]) -> None:
         """Add nodes: link them to their neighbours among the nodes that were added before, and these to them."""
