@@ -33,7 +33,8 @@ def cut(weights: NDArray[np.int64], regions: int) -> NDArray[np.int64]:
     `weights` (n,) are those of the places. Those of two regions differ by about the weight of one place.
     """
     middles = 2 * np.cumsum(weights) - weights
-    return np.minimum(regions - 1, middles * regions // max(1, 2 * int(weights.sum())))
+    found: NDArray[np.int64] = np.minimum(regions - 1, middles * regions // max(1, 2 * int(weights.sum())))
+    return found
 
 
 def _projections(vectors: NDArray[np.int16]) -> NDArray[np.float64]:
