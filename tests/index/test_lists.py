@@ -39,7 +39,8 @@ def indexed_rows(root: Path) -> tuple[int, int]:
     [
         ("auto", 10, "graph"),
         ("auto", 3_300_000, "graph"),
-        ("auto", 3_400_000, "ivf"),
+        ("auto", 19_000_000, "graph"),
+        ("auto", 20_000_000, "ivf"),
         ("graph", 3_000_000, "graph"),
         ("ivf", 10, "ivf"),
         ("flat", 3_000_000, "flat"),
@@ -49,10 +50,6 @@ def indexed_rows(root: Path) -> tuple[int, int]:
 )
 def test_policy(choice: str, rows: int, kind: str) -> None:
     assert AnnPolicy(choice, 384).kind(rows, IndexLimits()) == kind
-
-
-def test_the_memory_of_long_vectors_counts() -> None:
-    assert AnnPolicy("auto", 4096).kind(2_000_000, IndexLimits()) == "ivf"
 
 
 def test_a_large_segment_gets_the_chosen_lists(root: Path, embedder: WordEmbedder) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vsearch_core.ann import sketch, sq8
-from vsearch_core.ann.base import Allocate, aligned, check_finite, read_ahead, run_in_chunks
+from vsearch_core.ann.base import Allocate, aligned, check_finite, read_ahead, read_rows, run_in_chunks
 from vsearch_core.ann.flat import to_fixed
 from vsearch_core.ann.hnsw import Graph
 from vsearch_core.ann.regions import cut, path
@@ -343,13 +343,13 @@ def find_unreachable(lists: NDArray[np.uint32], entries: NDArray[np.uint32]) -> 
         while len(front):
             near = np.zeros(len(lists) + 1, np.bool_)
             for start in range(0, len(front), _CHUNK):
-                near[np.minimum(lists[front[start : start + _CHUNK]], len(lists))] = True
+                near[np.minimum(read_rows(lists, front[start : start + _CHUNK]), len(lists))] = True
             reached[front] = True
             front = np.flatnonzero(near[:-1] & ~reached[:-1])
         if reached[:-1].all():
             return np.array(more, np.uint32)
         more.append(int(np.argmin(reached[:-1])))
-        front = np.array(more[-1:])
+        front = np.array(more[-1:], np.int64)
 
 
 def renumber(lists: NDArray[np.uint32], new: NDArray[np.uint32]) -> NDArray[np.uint32]:

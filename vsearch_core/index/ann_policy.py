@@ -18,9 +18,8 @@ class AnnPolicy:
     If the index keeps no vectors (`keeps_none`), segments have codes, which are all compared.
 
     "graph", "ivf" (inverted lists), "pq" (inverted lists of PQ codes) and "flat" (none) hold for all segments. With
-    "auto", a segment gets a graph, which is faster to search, unless building it would take more memory
-    than `IndexLimits.graph_build_bytes`. With "graph", it is then built region by region: see
-    `ann.build.nodes_together`.
+    "auto", a segment gets a graph, which is faster to search, unless it has too many rows to be built within
+    `IndexLimits.graph_build_bytes` of memory even region by region: see `ann.build.nodes_together`.
     """
 
     choice: str = AUTO
@@ -32,7 +31,7 @@ class AnnPolicy:
 
         See `IndexLimits.graph_rows`.
         """
-        from vsearch_core.ann.build import build_bytes
+        from vsearch_core.ann.build import nodes_together
 
         if self.keeps_none:
             return FLAT
@@ -41,7 +40,7 @@ class AnnPolicy:
             return pq_kind(code_bytes(size, self.dimension))
         if self.choice != AUTO:
             return self.choice
-        return GRAPH if build_bytes(rows, self.dimension) <= limits.graph_build_bytes else IVF
+        return IVF if nodes_together(rows, self.dimension, limits.graph_build_bytes) == 0 else GRAPH
 
 
 def pq_kind(size: int) -> str:

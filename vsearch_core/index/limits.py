@@ -15,8 +15,8 @@ class IndexLimits:
 
     Segments: a segment with at least `graph_rows` rows gets a graph or inverted lists (see `index.ann_policy`); a scan
     of fewer rows takes only a millisecond. A graph is built within about `graph_build_bytes` of memory; the rest of its
-    arrays are in temporary files. Unless the user has chosen, a segment with too many rows for that gets lists. In an
-    index that keeps no vectors, `coded_rows` rows are enough to train a codebook.
+    arrays are in temporary files. Unless the user has chosen, a segment with too many rows even for that gets lists. In
+    an index that keeps no vectors, `coded_rows` rows are enough to train a codebook.
     Postings are built from `rows_per_postings_block` rows at a time, whose terms take about 200 MB of memory, or from
     fewer rows if these have `terms_per_postings_block` terms: a forged index may have texts of 5 MB each.
 
