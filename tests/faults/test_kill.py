@@ -35,7 +35,7 @@ def sample(project: Project, count: int) -> list[int]:
 @pytest.mark.parametrize("name", NAMES)
 def test_killed_at_some_calls(runner: Runner, projects: Projects, name: str) -> None:
     project = projects(name)
-    for call in sample(project, 6):
+    for call in sample(project, 3):
         kill_at(runner, project, call)
 
 

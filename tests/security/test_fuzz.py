@@ -21,7 +21,7 @@ Case = tuple[str, list[list[str]]]  # a description of a project, and the comman
 Maker = Callable[[list[Path], Path, Path, int, random.Random], Case]
 
 CATALOGS, CLONES = 2000, 500
-FEW_CATALOGS, FEW_CLONES = 40, 20
+FEW_CATALOGS, FEW_CLONES = 20, 10
 BLOCK = 50  # cases of a slow test
 WORDS = ["weir", "mill", "river", "stone", "reed", "heron", "lock", "barge"]
 READING = [
